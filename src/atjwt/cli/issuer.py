@@ -1,0 +1,166 @@
+"""`atjwt issuer`: runs the local authorization server, for development, on loopback only.
+
+The socket is bound before anything is printed: the port is known then, also where any free one was
+asked for, and whoever reads the first line may connect at once.
+"""
+
+import argparse
+import json
+import shlex
+import socket
+import sys
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from atjwt.issuer import LocalIssuer
+
+# Spelled here too, so that `--help` need not load the issuer; a test compares them with it.
+DIALECTS: Final = (
+    "access_token",
+    "access_token_authz",
+    "rfc9068_profile",
+    "rfc9068_profile_authz",
+)
+ALGORITHMS: Final = (
+    "RS256",
+    "RS384",
+    "RS512",
+    "PS256",
+    "PS384",
+    "PS512",
+    "ES256",
+    "ES384",
+    "ES512",
+    "EdDSA",
+    "Ed25519",
+)
+
+_WARNING: Final = "atjwt issuer: for development only; it answers this computer only (loopback)."
+
+
+def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Adds the command and its arguments."""
+    parser = commands.add_parser(
+        "issuer",
+        help="run a local authorization server for development",
+        description="Runs a local authorization server: metadata, keys, a token endpoint with one "
+        "machine client, and broken tokens and faults on request. For development only; it listens "
+        "on loopback addresses only.",
+    )
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="loopback name or address (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--port", type=_port, default=9400, help="0 for any free one (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--audience",
+        type=_identifier,
+        default="https://api.example.com/",
+        help="identifier of the API (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--dialect",
+        choices=DIALECTS,
+        default="access_token",
+        metavar="DIALECT",
+        help=f"token dialect of the API: {', '.join(DIALECTS)} (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--algorithm",
+        choices=ALGORITHMS,
+        default="RS256",
+        metavar="ALG",
+        help=f"signs by {', '.join(ALGORITHMS)} (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON line instead of text, when listening"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serves until SIGINT or SIGTERM. Returns the exit code."""
+    from atjwt.issuer import LocalIssuer
+    from atjwt.issuer.loopback import is_loopback
+
+    try:
+        from atjwt.cli.serve import serve
+    except ModuleNotFoundError as error:
+        if error.name != "uvicorn":
+            raise
+        return _fail(2, "this command needs uvicorn: pip install 'atjwt[issuer]'")
+    host: str = arguments.host.removeprefix("[").removesuffix("]")
+    if not is_loopback(host):
+        return _fail(2, "the host is not a loopback one; use 127.0.0.1, ::1 or localhost")
+    try:
+        listener = _listen(host, arguments.port)
+    except OSError as error:
+        return _fail(1, f"cannot listen on port {arguments.port} of {host}: {error.strerror}")
+    with listener:
+        address, port = listener.getsockname()[:2]
+        if not is_loopback(address):  # a resolver may say anything about a name
+            return _fail(2, "the host resolves to an address that is not a loopback one")
+        authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        issuer = LocalIssuer(
+            issuer=f"http://{authority}/",
+            audience=arguments.audience,
+            dialect=arguments.dialect,
+            algorithm=arguments.algorithm,
+        )
+        serve(issuer.app, listener, ready=lambda: _announce(issuer, as_json=arguments.json))
+    return 0
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > 65_535:
+        raise argparse.ArgumentTypeError("a port is a number from 0 to 65535")
+    return int(text)
+
+
+def _identifier(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("an API has an identifier")
+    return text
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family)
+
+
+def _fail(code: int, sentence: str) -> int:
+    print(f"atjwt issuer: {sentence}", file=sys.stderr)
+    return code
+
+
+def _announce(issuer: "LocalIssuer", *, as_json: bool) -> None:
+    facts = {
+        "issuer": issuer.issuer,
+        "jwks_uri": issuer.jwks_uri,
+        "token_endpoint": issuer.token_endpoint,
+        "audience": issuer.audience,
+        "dialect": issuer.dialect,
+        "algorithm": issuer.algorithm,
+        "client_id": issuer.client_id,
+        "client_secret": issuer.client_secret,
+    }
+    if as_json:  # a program reads stdout; the warning is for the person behind it
+        print(_WARNING, file=sys.stderr, flush=True)
+        print(json.dumps(facts), flush=True)
+        return
+    width = max(map(len, facts))
+    print(_WARNING, "", *(f"  {name:{width}}  {value}" for name, value in facts.items()), sep="\n")
+    print("\nGet a token:\n", f"  {_curl(issuer)}", "\nStop with Ctrl+C.", sep="\n", flush=True)
+
+
+def _curl(issuer: "LocalIssuer") -> str:
+    parameters = {
+        "grant_type": "client_credentials",
+        "client_id": issuer.client_id,
+        "client_secret": issuer.client_secret,
+        "audience": issuer.audience,
+    }
+    pairs = (f"{name}={value}" for name, value in parameters.items())
+    data = " ".join(f"--data-urlencode {shlex.quote(pair)}" for pair in pairs)
+    return f"curl -s {shlex.quote(issuer.token_endpoint)} {data}"

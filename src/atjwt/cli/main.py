@@ -1,0 +1,32 @@
+"""The entry point: reads the command line, hands over to the command, returns its exit code.
+
+0: done. 1: it could not be done. 2: it was asked for wrongly, or an extra is not installed.
+"""
+
+import argparse
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from typing import cast
+
+from atjwt.cli import issuer
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code.
+
+    argv: the arguments without the program's name, by default those of the process.
+    Raises SystemExit: after `--help` and `--version` (0), and on arguments that do not fit (2).
+    """
+    arguments = _parser().parse_args(argv)
+    run = cast("Callable[[argparse.Namespace], int]", arguments.run)
+    return run(arguments)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="atjwt", description="Tools around OAuth 2.0 access tokens and their two profiles."
+    )
+    parser.add_argument("--version", action="version", version=f"atjwt {version('atjwt')}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    issuer.add_to(commands)
+    return parser

@@ -1,0 +1,61 @@
+"""Step 0 of the route: the Authorization header → the access token, as it was sent.
+
+Takes every value of the header, as bytes. Returns the credentials of the one `Bearer` credential,
+or `None` when nothing was sent for us (no header, or another scheme), or raises `InvalidRequest`
+when what was sent is ours but is not one well-formed credential (RFC 6750 sections 2.1 and 3.1).
+
+Two functions, because the second is not needed for a token that was verified before: the very same
+bytes have passed it then.
+"""
+
+import re
+from collections.abc import Iterable
+
+from atjwt.errors import InvalidRequest, InvalidToken, Reason
+
+_TOKEN68 = re.compile(
+    rb"[A-Za-z0-9\-._~+/]+=*"
+)  # RFC 9110 section 11.2; RFC 6750 calls it b64token
+
+
+def find_credentials(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
+    """Returns what follows `Bearer` in the request's one Authorization header, else None.
+
+    headers: the request's header pairs, names in lower case, as ASGI gives them.
+    Raises InvalidRequest: more than one Authorization header, or several credentials in one.
+    """
+    found: bytes | None = None
+    for name, value in headers:
+        if name == b"authorization":
+            if found is not None:
+                raise InvalidRequest(
+                    Reason.MULTIPLE_CREDENTIALS, "more than one Authorization header"
+                )
+            found = value
+    if found is None:
+        return None
+    if found[:7].lower() == b"bearer ":
+        return found[7:].lstrip(b" ")
+    if found.strip(b" \t").lower() == b"bearer":
+        raise InvalidRequest(Reason.MALFORMED_CREDENTIALS, "nothing follows the scheme Bearer")
+    if b", bearer " in found.lower().replace(b",bearer", b", bearer"):
+        raise InvalidRequest(
+            Reason.MULTIPLE_CREDENTIALS, "several credentials in one Authorization header"
+        )
+    return None
+
+
+def check_token68(credentials: bytes, *, max_size: int) -> None:
+    """Refuses what is not one token68 of at most `max_size` bytes.
+
+    Length comes first: nothing else may cost time in proportion to what a stranger sends.
+    Raises InvalidToken: too long. InvalidRequest: not one token68.
+    """
+    if len(credentials) > max_size:
+        raise InvalidToken(
+            Reason.TOKEN_TOO_LARGE, f"{len(credentials)} bytes where {max_size} are allowed"
+        )
+    if _TOKEN68.fullmatch(credentials) is None:
+        raise InvalidRequest(
+            Reason.MALFORMED_CREDENTIALS, "not one token68 and nothing after it (RFC 6750 2.1)"
+        )

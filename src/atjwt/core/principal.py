@@ -1,0 +1,209 @@
+"""Step 8 of the route: verified claims → one `Principal`, whichever profile they came in.
+
+The same grant gives the same principal in all four token dialects, except for what a dialect does
+not carry. Stored are the fields that every request may ask for; everything else is read from the
+kept claim set when somebody asks. Nothing that can be changed is shared.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, cast
+
+from atjwt.core.profile import Profile
+from atjwt.core.verify import VerifiedClaims
+
+Kind = Literal["user", "client", "agent", "anonymous"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """Who is calling, and what they may do.
+
+    issuer: the authorization server that says so (`iss`).
+    subject: who is calling (`sub`); unique only together with the issuer and the kind.
+    client_id: the application through which (`client_id`, or `azp` in the Auth0 profile).
+    kind: a person, an application on its own, an agent, or an anonymous session.
+    scopes: what this client was granted (`scope`).
+    permissions: all that the caller may do at this API (`permissions`); None where the token has no
+        such claim, which the token dialect decides, and empty where it grants nothing.
+    profile: the token profile under whose rules the token was judged.
+    audience: the APIs that the token is for (`aud`).
+    issued_at, expires_at: seconds since 1970 (`iat`, `exp`).
+    token_id: the token's own id (`jti`); None in the Auth0 profile.
+    tenant: the issuer, or the name that several issuers with the same users share.
+    confirmation: pairs of method and value to which the token is bound (`cnf`); empty for a bearer
+        token.
+
+    Compared and hashed by these fields. Its `repr` shows nothing personal.
+    """
+
+    issuer: str
+    subject: str
+    client_id: str | None = None
+    kind: Kind = "user"
+    scopes: frozenset[str] = frozenset()
+    permissions: frozenset[str] | None = None
+    profile: Profile | None = None
+    audience: tuple[str, ...] = ()
+    issued_at: float | None = None
+    expires_at: float | None = None
+    token_id: str | None = None
+    tenant: str | None = None
+    confirmation: tuple[tuple[str, str], ...] = ()
+    payload: bytes = field(default=b"{}", repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        permissions = "none" if self.permissions is None else len(self.permissions)
+        return (
+            f"<Principal kind={self.kind} profile={self.profile} scopes={len(self.scopes)}"
+            f" permissions={permissions}>"
+        )
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """The key for a row about this caller: (tenant, kind, subject).
+
+        A subject alone is not one: two issuers may use the same, and so may a person and a client
+        of one issuer (RFC 9068 section 5).
+        """
+        return (self.tenant or self.issuer, self.kind, self.subject)
+
+    def has_scope(self, *names: str) -> bool:
+        """Whether all of these scopes were granted; exact and case-sensitive (RFC 6749 3.3)."""
+        return self.scopes.issuperset(names)
+
+    def has_permission(self, *names: str) -> bool:
+        """Whether all of these permissions are held; never so where the token has no such claim."""
+        return self.permissions is not None and self.permissions.issuperset(names)
+
+    def has_role(self, *names: str) -> bool:
+        """Whether all of these roles are held."""
+        return self.roles.issuperset(names)
+
+    @property
+    def claims(self) -> dict[str, object]:
+        """The whole claim set of the token: a new copy each time, yours to change."""
+        return cast("dict[str, object]", json.loads(self.payload))
+
+    @property
+    def authenticated_at(self) -> float | None:
+        """When the person was authenticated, seconds since 1970 (`auth_time`)."""
+        return cast("float | None", self.claims.get("auth_time"))
+
+    @property
+    def acr(self) -> str | None:
+        """The class of that authentication (`acr`)."""
+        return cast("str | None", self.claims.get("acr"))
+
+    @property
+    def amr(self) -> tuple[str, ...]:
+        """The methods of that authentication (`amr`)."""
+        return tuple(cast("list[str]", self.claims.get("amr", ())))
+
+    @property
+    def org_id(self) -> str | None:
+        """The organization in which the call is made (Auth0: Work with Tokens and Organizations)."""
+        return cast("str | None", self.claims.get("org_id"))
+
+    @property
+    def org_name(self) -> str | None:
+        """Its name, for display only: names change hands, ids do not."""
+        return cast("str | None", self.claims.get("org_name"))
+
+    @property
+    def actor(self) -> Mapping[str, object] | None:
+        """Who acts on the subject's behalf; the outermost actor alone counts (RFC 8693 4.1)."""
+        return cast("Mapping[str, object] | None", self.claims.get("act"))
+
+    @property
+    def authorization_details(self) -> tuple[Mapping[str, object], ...]:
+        """The rich authorization of the token (RFC 9396 section 9.1)."""
+        details = self.claims.get("authorization_details", [])
+        return (details,) if isinstance(details, dict) else tuple(cast("list[dict]", details))  # type: ignore[type-arg]
+
+    @property
+    def roles(self) -> frozenset[str]:
+        """The caller's roles (`roles`, RFC 9068 section 2.2.3.1)."""
+        return self._names("roles")
+
+    @property
+    def groups(self) -> frozenset[str]:
+        """The caller's groups (`groups`, RFC 9068 section 2.2.3.1)."""
+        return self._names("groups")
+
+    def _names(self, claim: str) -> frozenset[str]:
+        # A list of strings, or of SCIM's objects with a `value` (RFC 7643 section 4.1.2). Whatever
+        # else an issuer puts there grants nothing.
+        listed = self.claims.get(claim)
+        values = [
+            item.get("value") if isinstance(item, dict) else item
+            for item in (listed if isinstance(listed, list) else [])
+        ]
+        return frozenset(value for value in values if isinstance(value, str))
+
+    # What Starlette asks of `request.user`.
+
+    @property
+    def is_authenticated(self) -> bool:
+        """Always true: there is no principal otherwise."""
+        return True
+
+    @property
+    def display_name(self) -> str:
+        """The subject. Access tokens carry no name to show."""
+        return self.subject
+
+    @property
+    def identity(self) -> str:
+        """The subject."""
+        return self.subject
+
+
+def to_principal(verified: VerifiedClaims) -> Principal:
+    """Maps verified claims to the one shape. Cannot fail: every member was checked."""
+    claims = cast("Mapping[str, str]", verified.claims)
+    profile, issuer = verified.profile, verified.issuer
+    subject, client_id = claims["sub"], claims[profile.client_claim]
+    aud, permissions = verified.claims["aud"], verified.claims.get("permissions")
+    return Principal(
+        issuer=issuer.issuer,
+        subject=subject,
+        client_id=client_id,
+        kind=_kind(claims, client_id, is_auth0=issuer.is_auth0),
+        scopes=frozenset(filter(None, claims.get("scope", "").split(" "))),
+        permissions=None if permissions is None else frozenset(cast("list[str]", permissions)),
+        profile=profile,
+        audience=(aud,) if isinstance(aud, str) else tuple(cast("list[str]", aud)),
+        issued_at=cast("float", claims["iat"]),
+        expires_at=cast("float", claims["exp"]),
+        token_id=claims.get("jti"),
+        tenant=issuer.tenant,
+        payload=verified.payload,
+    )
+
+
+_KIND_OF_PROFILE: Mapping[str, Kind] = {
+    "user": "user",
+    "ai_agent": "agent",
+    "service": "client",
+    "browser_app": "client",
+    "native_app": "client",
+}
+"""Auth0: Agent Identity in Tokens, `sub_profile`."""
+
+
+def _kind(claims: Mapping[str, str], client_id: str, *, is_auth0: bool) -> Kind:
+    # Never from `gty`, which only one profile has, and never from the suffix @clients alone, which
+    # could be part of a user's id.
+    subject = claims["sub"]
+    if is_auth0 and subject.startswith("anon@"):
+        return "anonymous"
+    for word in claims.get("sub_profile", "").split(" "):
+        if word in _KIND_OF_PROFILE:
+            return _KIND_OF_PROFILE[word]
+    if subject in (client_id, f"{client_id}@clients"):
+        return "client"
+    if is_auth0 and subject.startswith("agt_"):
+        return "agent"
+    return "user"

@@ -1,0 +1,182 @@
+"""Steps 2 and 3 of the route: an unverified token → under whose rules is it judged?
+
+A `Profile` is data: the media types that mark it and its members with their JSON types. There are
+two, `AUTH0` and `RFC9068`. Which of them is accepted from whom says a `TrustedIssuer`
+(`core/trusted_issuer.py`).
+
+`admit` chooses among what is configured, by `iss`, `typ` and `alg`, exactly. It runs before any key
+is fetched, so that a token can make us ask nobody but an issuer on the list.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from atjwt.core.token import UnverifiedToken
+from atjwt.errors import InvalidToken, Reason
+
+if TYPE_CHECKING:
+    from atjwt.core.trusted_issuer import TrustedIssuer
+
+
+class Type(Enum):
+    """The JSON type that a member must have. Null is never one of them."""
+
+    STRING = "a string with content"
+    TEXT = "a string"
+    NUMBER = "a number of seconds"
+    STRINGS = "an array of strings"
+    AUDIENCE = "a string, or an array of strings with content"
+    OBJECT = "an object"
+    OBJECTS = "an array of objects"
+    DETAILS = "an array of objects, or one object"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One member of a claim set: its name, its type, and whether it must be there."""
+
+    name: str
+    type: Type
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Profile:
+    """The rules for one kind of access token.
+
+    name: as it appears in `Principal.profile`, in events and in `ATJWT_PROFILES`.
+    types: the values of `typ` that mark it, in lower case (RFC 7515 4.1.9).
+    client_claim: the member that names the client.
+    kid_required: whether a token without `kid` is refused even where only one key fits.
+    members: every member whose type is checked.
+    foreign: members that only the other profile has; noted, not refused.
+    """
+
+    name: str
+    types: frozenset[str]
+    client_claim: str
+    kid_required: bool
+    members: tuple[Member, ...]
+    foreign: frozenset[str]
+
+    def __repr__(self) -> str:
+        return self.name.upper()
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __reduce__(self) -> str:
+        return self.name.upper()  # pickled by its name, so that it stays the one constant
+
+
+_COMMON = (
+    Member("iss", Type.STRING, required=True),
+    Member("sub", Type.STRING, required=True),
+    Member("aud", Type.AUDIENCE, required=True),
+    Member("exp", Type.NUMBER, required=True),
+    Member("iat", Type.NUMBER, required=True),
+    Member("nbf", Type.NUMBER),
+    Member("scope", Type.TEXT),
+    Member("permissions", Type.STRINGS),
+    Member("org_id", Type.STRING),
+    Member("org_name", Type.STRING),
+    Member("cnf", Type.OBJECT),
+    Member("act", Type.OBJECT),
+    Member("auth_time", Type.NUMBER),
+    Member("acr", Type.STRING),
+    Member("amr", Type.STRINGS),
+    Member("sub_profile", Type.STRING),
+    Member("client_profile", Type.STRING),
+    Member("gty", Type.STRING),
+)
+
+AUTH0 = Profile(
+    name="auth0",
+    types=frozenset({"jwt"}),
+    client_claim="azp",
+    kid_required=True,
+    members=(
+        *_COMMON,
+        Member("azp", Type.STRING, required=True),
+        Member("client_id", Type.STRING),
+        Member("jti", Type.STRING),
+        # Auth0's own page shows one object, its guide to rich requests an array (RFC 9396 2).
+        Member("authorization_details", Type.DETAILS),
+    ),
+    foreign=frozenset({"client_id", "jti"}),
+)
+"""Auth0's own token profile (Auth0: Access Token Profiles). Its `typ` is that of any JWT, ID tokens
+included, so the audience and the marks of an ID token are all that tells it from one."""
+
+RFC9068 = Profile(
+    name="rfc9068",
+    types=frozenset({"at+jwt", "application/at+jwt"}),
+    client_claim="client_id",
+    kid_required=False,
+    members=(
+        *_COMMON,
+        Member("client_id", Type.STRING, required=True),
+        Member("jti", Type.STRING, required=True),
+        Member("azp", Type.STRING),
+        Member("authorization_details", Type.OBJECTS),
+    ),
+    foreign=frozenset({"azp", "gty"}),
+)
+"""The JWT profile for OAuth 2.0 access tokens (RFC 9068 section 2)."""
+
+PROFILES: Mapping[str, Profile] = {profile.name: profile for profile in (AUTH0, RFC9068)}
+
+
+def admit(
+    token: UnverifiedToken, issuers: Mapping[str, "TrustedIssuer"]
+) -> tuple["TrustedIssuer", Profile]:
+    """Selects the issuer and detects the profile under which the token will be judged.
+
+    Raises InvalidToken.
+    """
+    issuer = select_issuer(token, issuers)
+    profile = detect_profile(token.typ, issuer.profiles)
+    if token.alg not in issuer.algorithms:
+        raise InvalidToken(Reason.ALGORITHM_NOT_ALLOWED, "header: alg is not on the issuer's list")
+    if token.kid is None and profile.kid_required and token.alg != "HS256":
+        raise InvalidToken(Reason.MISSING_KEY_ID, "header: kid is absent")
+    return issuer, profile
+
+
+def select_issuer(
+    token: UnverifiedToken, issuers: Mapping[str, "TrustedIssuer"]
+) -> "TrustedIssuer":
+    """Step 2: the configured issuer that equals `iss` exactly (RFC 9068 section 4)."""
+    iss = token.claims.get("iss", _ABSENT)
+    if iss is _ABSENT:
+        raise InvalidToken(Reason.MISSING_CLAIM, "iss is absent")
+    if not isinstance(iss, str):
+        raise InvalidToken(Reason.INVALID_CLAIM, "iss is not a string")
+    issuer = issuers.get(iss)
+    if issuer is None:
+        hint = ""
+        if iss + "/" in issuers or iss.removesuffix("/") in issuers:
+            hint = "; it differs from a configured issuer in the slash at its end only"
+        raise InvalidToken(Reason.UNKNOWN_ISSUER, f"iss is no configured issuer{hint}")
+    return issuer
+
+
+def detect_profile(typ: str | None, accepted: Collection[Profile]) -> Profile:
+    """Step 2: the profile that the header's `typ` marks, if it is accepted."""
+    marked = (typ or "").lower()
+    for profile in PROFILES.values():
+        if marked in profile.types:
+            if profile in accepted:
+                return profile
+            raise InvalidToken(
+                Reason.PROFILE_NOT_ACCEPTED,
+                f"the token is of the profile {profile}, which is not accepted from this issuer",
+            )
+    raise InvalidToken(
+        Reason.WRONG_TYPE, "header: typ marks no access token" if typ else "header: typ is absent"
+    )
+
+
+_ABSENT = object()

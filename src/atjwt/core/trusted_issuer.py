@@ -1,0 +1,96 @@
+"""An authorization server whose tokens are accepted, and what is accepted from it.
+
+Configuration, checked when it is made. Migrating an API from one profile to the other is widening
+`TrustedIssuer.profiles`, watching, and narrowing it again.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import InitVar, dataclass, field
+from urllib.parse import urlsplit
+
+from atjwt.core import configuration
+from atjwt.core.jwks import KeySet
+from atjwt.core.key_record import KeyPolicy
+from atjwt.core.profile import AUTH0, RFC9068, Profile
+from atjwt.errors import ConfigurationError
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrustedIssuer:
+    """One authorization server whose tokens are accepted.
+
+    issuer: its issuer identifier (RFC 8414 section 2), compared with `iss` character by character.
+    profiles: the token profiles accepted from it.
+    algorithms: the signature algorithms accepted from it. Default RS256, PS256 and ES256; HS256
+        alone where there is a secret.
+    jwks_uri: where its keys are, if it publishes no metadata.
+    jwks: its keys, a JWK Set (RFC 7517 section 5); then nothing is ever fetched.
+    secret: what it signs HS256 with, at least 32 bytes; then nothing else is accepted from it.
+    tenant: a name shared by several issuers with the same users, such as a tenant's two domains;
+        part of `Principal.key`. Default the issuer.
+    unsafe_http: fetch without TLS from other hosts than this one.
+    key_policy: how long its keys are used.
+
+    Raises ConfigurationError: every problem, each with its fix.
+    """
+
+    issuer: str = field(kw_only=False)
+    profiles: Collection[Profile] = frozenset({RFC9068})
+    algorithms: Collection[str] = ()
+    jwks_uri: str | None = None
+    jwks: InitVar[Mapping[str, object] | None] = None
+    secret: InitVar[bytes | str | None] = None
+    tenant: str | None = None
+    unsafe_http: bool = False
+    key_policy: KeyPolicy = KeyPolicy()
+    static_keys: KeySet | None = field(init=False, repr=False)
+    is_auth0: bool = field(init=False, repr=False, default=False)
+
+    def __post_init__(self, jwks: Mapping[str, object] | None, secret: bytes | str | None) -> None:
+        problems, keys = configuration.read_keys(self.jwks_uri, jwks, secret)
+        default = ("RS256", "PS256", "ES256") if secret is None else ("HS256",)
+        algorithms = self.algorithms or default
+        problems += configuration.url_problems(
+            "issuer", self.issuer, unsafe_http=self.unsafe_http or keys is not None
+        )
+        problems += configuration.auth0_problems(self.issuer)
+        if self.jwks_uri is not None:
+            problems += configuration.url_problems(
+                "jwks_uri", self.jwks_uri, unsafe_http=self.unsafe_http
+            )
+        problems += configuration.algorithm_problems(algorithms, secret=secret is not None)
+        problems += configuration.profile_problems(self.profiles)
+        if not isinstance(self.key_policy, KeyPolicy):
+            problems.append("key_policy: give a KeyPolicy")
+        if problems:
+            raise ConfigurationError(f"TrustedIssuer: {problem}" for problem in problems)
+        object.__setattr__(self, "profiles", frozenset(self.profiles))
+        object.__setattr__(self, "algorithms", frozenset(algorithms))
+        object.__setattr__(self, "static_keys", keys)
+
+    @classmethod
+    def auth0(
+        cls,
+        domain: str,
+        *,
+        profiles: Collection[Profile] = frozenset({AUTH0, RFC9068}),
+        algorithms: Collection[str] = ("RS256", "PS256"),
+        **settings: object,
+    ) -> "TrustedIssuer":
+        """An Auth0 tenant, by its domain or custom domain.
+
+        `https://` and the slash that ends every Auth0 issuer are added. Accepts both profiles
+        unless told otherwise.
+        settings: as of `TrustedIssuer`.
+        """
+        if not isinstance(domain, str) or not domain.strip():
+            raise ConfigurationError(["TrustedIssuer.auth0: give the tenant's domain"])
+        url = domain if "://" in domain else f"https://{domain}"
+        url = url.rstrip("/") + "/"
+        if urlsplit(url).path != "/":
+            raise ConfigurationError(["TrustedIssuer.auth0: give a domain without a path"])
+        if "secret" in settings:
+            algorithms = ("HS256",) if tuple(algorithms) == ("RS256", "PS256") else algorithms
+        issuer = cls(url, profiles=profiles, algorithms=algorithms, **settings)  # type: ignore[arg-type]
+        object.__setattr__(issuer, "is_auth0", True)
+        return issuer

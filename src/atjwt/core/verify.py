@@ -1,0 +1,208 @@
+"""Steps 5 to 7 of the route: token + key + profile + now → verified claims.
+
+The checks are one table, in the order in which they are made. It has two drivers: `verify` takes
+the first failure, `explain` takes all of them. So what a command line says about a token and what
+the server did with it cannot differ.
+
+    5  signature                                          RFC 7515 section 5.2
+    6  exp, nbf, iat against now ± leeway                  RFC 7519 section 4.1
+    7  aud contains us; the profile's members; not an      RFC 9068 sections 2.2 and 4, RFC 8725
+       ID token; one client; not bound to a key
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, TypeGuard
+
+from atjwt.core.jwks import VerificationKey
+from atjwt.core.profile import PROFILES, Profile, Type
+from atjwt.core.token import UnverifiedToken
+from atjwt.core.trusted_issuer import TrustedIssuer
+from atjwt.errors import InvalidToken, Reason
+
+
+class Case(NamedTuple):
+    """A token before the bench: everything that its verdict depends on.
+
+    now, leeway: seconds.
+    audience: the names under which the API accepts tokens.
+    """
+
+    token: UnverifiedToken
+    issuer: TrustedIssuer
+    profile: Profile
+    key: VerificationKey
+    audience: frozenset[str]
+    now: float
+    leeway: float
+
+
+class Failure(NamedTuple):
+    """One thing that is wrong with a token; `detail` names members, never their values."""
+
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class VerifiedClaims:
+    """The claim set of a token that passed every check.
+
+    payload: the JSON text it was read from.
+    notes: what is unusual about it without being wrong, for the log.
+    """
+
+    issuer: TrustedIssuer
+    profile: Profile
+    claims: Mapping[str, object]
+    payload: bytes
+    notes: tuple[str, ...]
+
+
+def _signature(case: Case) -> Iterator[Failure]:
+    token = case.token
+    if not case.key.verify(token.alg, token.signing_input, token.signature):
+        yield Failure(Reason.INVALID_SIGNATURE, "the signature does not hold")
+
+
+def _times(case: Case) -> Iterator[Failure]:
+    claims = case.token.claims
+    exp, nbf = claims.get("exp"), claims.get("nbf", 0)
+    # A time of the wrong type is the next check's business, which finds it in any case.
+    if _is_time(exp) and case.now >= exp + case.leeway:
+        yield Failure(Reason.EXPIRED, "exp has passed")
+    if _is_time(nbf) and case.now < nbf - case.leeway:
+        yield Failure(Reason.NOT_YET_VALID, "nbf lies ahead")
+
+
+def _members(case: Case) -> Iterator[Failure]:
+    claims = case.token.claims
+    for member, is_of_type in _ROWS[case.profile]:
+        if member.name in claims:
+            if not is_of_type(claims[member.name]):
+                yield Failure(Reason.INVALID_CLAIM, f"{member.name} is not {member.type.value}")
+        elif member.required:
+            yield Failure(Reason.MISSING_CLAIM, f"{member.name} is absent")
+
+
+def _audience(case: Case) -> Iterator[Failure]:
+    aud = case.token.claims.get("aud")
+    names = [aud] if isinstance(aud, str) else aud
+    if _is_audience(aud) and case.audience.isdisjoint(names):  # type: ignore[arg-type]
+        yield Failure(Reason.WRONG_AUDIENCE, "aud names none of this API's identifiers")
+
+
+def _id_token(case: Case) -> Iterator[Failure]:
+    if not _ID_TOKEN_MARKS.isdisjoint(case.token.claims):
+        yield Failure(Reason.ID_TOKEN, "nonce, at_hash or c_hash is present: an ID token")
+
+
+def _client(case: Case) -> Iterator[Failure]:
+    claims = case.token.claims
+    if "azp" in claims and "client_id" in claims and claims["azp"] != claims["client_id"]:
+        yield Failure(Reason.CLIENT_MISMATCH, "azp and client_id name different clients")
+
+
+def _confirmation(case: Case) -> Iterator[Failure]:
+    if "cnf" in case.token.claims:
+        yield Failure(Reason.BOUND_TOKEN, "cnf: bound to a key, and sent without a proof of it")
+
+
+class Check(NamedTuple):
+    """One row of the rule table.
+
+    judge: yields what is wrong, nothing if nothing is.
+    """
+
+    step: int
+    rule: str
+    source: str
+    judge: Callable[[Case], Iterator[Failure]]
+
+
+CHECKS: tuple[Check, ...] = (
+    Check(5, "the signature holds under the issuer's key", "RFC 9068 section 4", _signature),
+    Check(6, "now lies between nbf and exp", "RFC 7519 sections 4.1.4, 4.1.5", _times),
+    Check(7, "aud names this API", "RFC 9068 section 4, RFC 7519 section 4.1.3", _audience),
+    Check(
+        7,
+        "each member is of its type, and the required ones are there",
+        "RFC 9068 section 2.2; Auth0, Access Token Profiles",
+        _members,
+    ),
+    Check(7, "it is not an ID token", "RFC 9068 section 5, RFC 8725 section 3.11", _id_token),
+    Check(7, "it names one client", "RFC 8693 section 4.3", _client),
+    Check(
+        7, "it is not bound to a key", "RFC 7800 section 3.1, RFC 9449 section 7.2", _confirmation
+    ),
+)
+
+
+def failures(case: Case) -> Iterator[Failure]:
+    """Everything that is wrong, in the order of the table, found lazily."""
+    for check in CHECKS:
+        yield from check.judge(case)
+
+
+def verify(case: Case) -> VerifiedClaims:
+    """Returns the claims of a token that passes every check.
+
+    Raises InvalidToken: the first failure.
+    """
+    for failure in failures(case):
+        raise InvalidToken(*failure)
+    claims = case.token.claims
+    return VerifiedClaims(
+        case.issuer, case.profile, claims, case.token.payload, _notes(case, claims)
+    )
+
+
+def explain(case: Case) -> tuple[tuple[Check, tuple[Failure, ...]], ...]:
+    """Every check with all that it found wrong; nothing where it passes."""
+    return tuple((check, tuple(check.judge(case))) for check in CHECKS)
+
+
+def _notes(case: Case, claims: Mapping[str, object]) -> tuple[str, ...]:
+    notes = [f"mixed: {name}" for name in case.profile.foreign & claims.keys()]
+    if claims["iat"] > case.now + case.leeway:  # type: ignore[operator]  # a checked number
+        notes.append("iat lies ahead: a clock is off")
+    return tuple(sorted(notes))
+
+
+_ID_TOKEN_MARKS = frozenset({"nonce", "at_hash", "c_hash"})
+
+
+def _is_time(value: object) -> TypeGuard[float]:
+    # Past 2**53 a JSON number is no longer exact (RFC 8259 section 6), and no date either.
+    return type(value) in _NUMBERS and 0 <= value <= 9007199254740992  # type: ignore[operator]
+
+
+def _is_strings(value: object) -> bool:
+    return type(value) is list and all(type(item) is str for item in value)
+
+
+def _is_audience(value: object) -> bool:
+    if type(value) is str:
+        return bool(value)
+    return type(value) is list and bool(value) and all(type(name) is str and name for name in value)
+
+
+def _is_objects(value: object) -> bool:
+    return type(value) is list and all(type(item) is dict for item in value)
+
+
+_NUMBERS = (int, float)
+_IS: Mapping[Type, Callable[[object], bool]] = {
+    Type.STRING: lambda value: type(value) is str and value != "",
+    Type.TEXT: lambda value: type(value) is str,
+    Type.NUMBER: _is_time,
+    Type.STRINGS: _is_strings,
+    Type.AUDIENCE: _is_audience,
+    Type.OBJECT: lambda value: type(value) is dict,
+    Type.OBJECTS: _is_objects,
+    Type.DETAILS: lambda value: type(value) is dict or _is_objects(value),
+}
+_ROWS = {
+    profile: tuple((member, _IS[member.type]) for member in profile.members)
+    for profile in PROFILES.values()
+}

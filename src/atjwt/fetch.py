@@ -1,0 +1,108 @@
+"""One GET of a small document from an issuer, by the HTTP client that is installed.
+
+Narrow on purpose: no redirects (a redirect would make somebody else the source of keys), a cap on
+the size after decompression, no cookies, no credentials. The deadline is the caller's, since it is
+one for metadata and keys together. `httpx2`, the maintained continuation of `httpx`, is used where
+it is installed; the trusted TLS roots are the same either way.
+
+A user may hand in any other `Fetch`.
+"""
+
+import os
+import ssl
+import zlib
+from collections.abc import Awaitable, Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import httpx
+
+Fetch = Callable[[str], Awaitable[tuple[int, Mapping[str, str], bytes]]]
+"""Gets a URL: → (status, headers with names in lower case, body)."""
+
+
+class FetchFailed(Exception):
+    """A document could not be had; the text says why and holds nothing of it.
+
+    status: of the answer, if there was one. retry_after: its Retry-After, as sent.
+    """
+
+    def __init__(self, why: str, *, status: int | None = None, retry_after: str = "") -> None:
+        super().__init__(why)
+        self.status = status
+        self.retry_after = retry_after
+
+
+class HttpFetcher:
+    """Fetches over HTTP.
+
+    max_bytes: the largest body, in bytes after decompression.
+    ssl_context: what to trust; default the file in SSL_CERT_FILE, else the system's store, else
+        certifi.
+    """
+
+    def __init__(
+        self, *, max_bytes: int = 1_048_576, ssl_context: ssl.SSLContext | None = None
+    ) -> None:
+        self.max_bytes = max_bytes
+        self.given_context = ssl_context
+
+    async def __call__(self, url: str) -> tuple[int, Mapping[str, str], bytes]:
+        """Gets a URL. Raises FetchFailed, and whatever the HTTP client raises."""
+        http = _http_library()
+        verify = self.ssl_context if url.startswith("https:") else False
+        headers = {"accept": "application/json", "accept-encoding": "identity"}
+        async with (
+            http.AsyncClient(verify=verify, timeout=None, headers=headers) as client,  # noqa: S113 - the caller's deadline
+            client.stream("GET", url, follow_redirects=False) as response,
+        ):
+            body = b"" if response.status_code != 200 else await self._read(response)
+            return response.status_code, dict(response.headers), body
+
+    async def _read(self, response: "httpx.Response") -> bytes:
+        encoding = response.headers.get("content-encoding", "identity").strip().lower()
+        if encoding not in {"identity", "gzip"}:
+            raise FetchFailed("an encoding that was not asked for")
+        gzip = zlib.decompressobj(wbits=31) if encoding == "gzip" else None
+        body = bytearray()
+        async for chunk in response.aiter_raw():
+            body += gzip.decompress(chunk, self.max_bytes - len(body) + 1) if gzip else chunk
+            if len(body) > self.max_bytes:
+                raise FetchFailed(f"more than {self.max_bytes} bytes")
+        if gzip and not gzip.eof:
+            raise FetchFailed("a cut-off body")
+        return bytes(body)
+
+    @cached_property
+    def ssl_context(self) -> ssl.SSLContext:
+        """Made once, when first needed: reading the roots takes some 20 ms."""
+        if self.given_context is not None:
+            return self.given_context
+        context = ssl.create_default_context()
+        if not _has_system_roots():
+            import certifi
+
+            context.load_verify_locations(cafile=certifi.where())
+        return context
+
+
+def _has_system_roots() -> bool:
+    if os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR") or os.name == "nt":
+        return True
+    paths = ssl.get_default_verify_paths()
+    folder = Path(paths.capath) if paths.capath else None
+    return bool(paths.cafile) or (folder is not None and any(folder.glob("*.0")))
+
+
+def _http_library() -> ModuleType:
+    # Imported when first needed, in the thread that fetches: it takes longer than all of us.
+    try:
+        import httpx2
+    except ModuleNotFoundError:
+        import httpx
+
+        return httpx
+    return httpx2

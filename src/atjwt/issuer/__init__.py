@@ -1,0 +1,23 @@
+"""A local authorization server for development and tests: loopback only, made-up keys, any token.
+
+It spells its claims out itself and reads nothing of `atjwt.core`, so that one wrong table in the
+verifier cannot pass every test. The way in is `LocalIssuer`; over sockets it is
+`python -m atjwt issuer`.
+"""
+
+from atjwt.issuer.faults import Endpoint, Fault, Switchboard
+from atjwt.issuer.keys import Algorithm
+from atjwt.issuer.local import LocalIssuer
+from atjwt.issuer.tokens import REMOVE, Dialect, Kind, TokenOptions
+
+__all__ = [
+    "REMOVE",
+    "Algorithm",
+    "Dialect",
+    "Endpoint",
+    "Fault",
+    "Kind",
+    "LocalIssuer",
+    "Switchboard",
+    "TokenOptions",
+]

@@ -1,0 +1,76 @@
+"""Request bodies of strangers → values of known type, or ValueError with a sentence for them.
+
+The sentences never repeat what was sent.
+"""
+
+import json
+from typing import Final, NoReturn
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+
+_MAX_BODY: Final = 65_536  # bytes; the longest that is meant here is some claims for one token
+
+
+async def read_body(request: Request) -> bytes:
+    """The whole body. Raises ValueError: it is too long."""
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > _MAX_BODY:
+            raise ValueError(f"the body is longer than {_MAX_BODY} bytes")
+    return bytes(body)
+
+
+def media_type(request: Request) -> str:
+    """The content type without parameters, in lower case."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def json_object(body: bytes) -> dict[str, object]:
+    """One JSON object. Raises ValueError."""
+    try:
+        value = json.loads(body, object_pairs_hook=_members, parse_constant=_not_a_number)
+    except UnicodeDecodeError:
+        raise ValueError("the body is not UTF-8") from None
+    except json.JSONDecodeError:
+        raise ValueError("the body is not JSON") from None
+    except RecursionError:
+        raise ValueError("the body is nested too deep") from None
+    if isinstance(value, dict):
+        return value
+    raise ValueError("the body is not a JSON object")
+
+
+def parameters(body: bytes, media: str) -> dict[str, str]:
+    """OAuth parameters, from a form (RFC 6749 section 3.2) or, as at Auth0, from JSON.
+
+    media: the content type. Parameters without a value count as left out.
+    Raises ValueError.
+    """
+    if media == "application/json":
+        members = json_object(body)
+        texts = {name: value for name, value in members.items() if isinstance(value, str)}
+        if len(texts) != len(members):
+            raise ValueError("every parameter is a string")
+        return {name: value for name, value in texts.items() if value}
+    if media != "application/x-www-form-urlencoded":
+        raise ValueError("the content type is neither a URL-encoded form nor JSON")
+    try:
+        pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, errors="strict")
+    except UnicodeDecodeError:
+        raise ValueError("the body is not UTF-8") from None
+    if len(dict(pairs)) != len(pairs):
+        raise ValueError("a parameter is given more than once")
+    return {name: value for name, value in pairs if value}
+
+
+def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a member is given more than once")
+    return members
+
+
+def _not_a_number(name: str) -> NoReturn:
+    raise ValueError("a number is not finite")

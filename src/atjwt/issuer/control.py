@@ -1,0 +1,179 @@
+"""The development control surface `/_local/`: any token on request, rotation, faults, the dialect.
+
+It is as open as the loopback interface is, and kept from web pages: bodies must be JSON, which a
+page cannot send to another origin without asking first, and there is no CORS here. A body that does
+not fit is answered with 400 and one sentence. No fault ever reaches this surface.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, TypeAlias
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from atjwt.errors import Reason
+from atjwt.issuer.authority import Authority
+from atjwt.issuer.bodies import json_object, media_type, read_body
+from atjwt.issuer.broken import broken_token
+from atjwt.issuer.tokens import KINDS, REMOVE, Kind, TokenOptions, dialect_named
+
+PREFIX: Final = "/_local"
+
+_Action: TypeAlias = Callable[[Authority, Mapping[str, object]], dict[str, object]]
+
+
+def control_routes(authority: Authority) -> list[Route]:
+    """The routes of the control surface."""
+    return [
+        Route(PREFIX + path, _endpoint(authority, action), methods=[method])
+        for path, method, action in _ACTIONS
+    ]
+
+
+def _endpoint(authority: Authority, action: _Action) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        if request.method in {"POST", "PUT"} and media_type(request) != "application/json":
+            return _error(415, "the content type is not application/json")
+        try:
+            body = await read_body(request)
+            return JSONResponse(action(authority, json_object(body) if body else {}))
+        except ValueError as error:
+            return _error(400, str(error))
+        except (OverflowError, RecursionError):
+            return _error(400, "a number is too large, or the body is nested too deep")
+
+    return endpoint
+
+
+def _error(status: int, description: str) -> Response:
+    return JSONResponse(
+        {"error": "invalid_request", "error_description": description}, status_code=status
+    )
+
+
+def _token(authority: Authority, body: Mapping[str, object]) -> dict[str, object]:
+    members = dict(body)
+    name = members.pop("broken", None)
+    options = read_options(members)
+    options.setdefault("dialect", authority.dialect)
+    if name is None:
+        return {"access_token": authority.mint.token(options)}
+    reason = next((reason for reason in Reason if reason == name), None)
+    if reason is None:
+        raise ValueError(f"broken is one of {', '.join(Reason)}")
+    return {"access_token": broken_token(authority.mint, reason, options)}
+
+
+def _rotate(authority: Authority, body: Mapping[str, object]) -> dict[str, object]:
+    _only(body)
+    return {"kid": authority.keys.rotate()}
+
+
+def _withdraw(authority: Authority, body: Mapping[str, object]) -> dict[str, object]:
+    _only(body, "kid")
+    return {"kid": authority.keys.withdraw(_text("kid", body["kid"]) if "kid" in body else None)}
+
+
+def _set_faults(authority: Authority, body: Mapping[str, object]) -> dict[str, object]:
+    authority.faults.set_from(body)
+    return {"faults": authority.faults.active()}
+
+
+def _clear_faults(authority: Authority, body: Mapping[str, object]) -> dict[str, object]:
+    _only(body)
+    authority.faults.clear()
+    return {"faults": {}}
+
+
+def _set_dialect(authority: Authority, body: Mapping[str, object]) -> dict[str, object]:
+    _only(body, "dialect")
+    authority.dialect = dialect_named(body.get("dialect"))
+    return {"dialect": authority.dialect}
+
+
+def _requests(authority: Authority, body: Mapping[str, object]) -> dict[str, object]:
+    _only(body)
+    return {"requests": dict(authority.wellknown.requests)}
+
+
+_ACTIONS: Final[tuple[tuple[str, str, _Action], ...]] = (
+    ("/token", "POST", _token),
+    ("/rotate", "POST", _rotate),
+    ("/withdraw", "POST", _withdraw),
+    ("/faults", "PUT", _set_faults),
+    ("/faults", "DELETE", _clear_faults),
+    ("/dialect", "PUT", _set_dialect),
+    ("/requests", "GET", _requests),
+)
+
+
+def read_options(members: Mapping[str, object]) -> TokenOptions:
+    """The arguments of `LocalIssuer.token` from a JSON object; an absent one keeps its default.
+
+    JSON cannot say `REMOVE`, so `remove` lists the claims that are to be left out.
+    Raises ValueError.
+    """
+    _only(members, *TokenOptions.__annotations__, "remove")
+    options: TokenOptions = {}
+    given = {name: value for name, value in members.items() if name != "remove"}
+    if "dialect" in given:
+        options["dialect"] = dialect_named(given["dialect"])
+    if "kind" in given:
+        options["kind"] = _kind(given["kind"])
+    if "subject" in given:
+        options["subject"] = _text("subject", given["subject"])
+    if "client_id" in given:
+        options["client_id"] = _text("client_id", given["client_id"])
+    if "scopes" in given:
+        options["scopes"] = _texts("scopes", given["scopes"])
+    if "permissions" in given:
+        options["permissions"] = _texts("permissions", given["permissions"])
+    if "audience" in given:
+        audience = given["audience"]
+        one = isinstance(audience, str)
+        options["audience"] = (_text if one else _texts)("audience", audience)
+    if "lifetime" in given:
+        options["lifetime"] = _number("lifetime", given["lifetime"])
+    if "header" in given:
+        options["header"] = _members("header", given["header"])
+    removed = dict.fromkeys(_texts("remove", members.get("remove", [])), REMOVE)
+    options["claims"] = {**_members("claims", given.get("claims", {})), **removed}
+    return options
+
+
+def _only(members: Mapping[str, object], *allowed: str) -> None:
+    if members.keys() - set(allowed):
+        names = ", ".join(allowed) or "no members"
+        raise ValueError(f"the body has a member that means nothing here; it has {names}")
+
+
+def _kind(value: object) -> Kind:
+    for kind in KINDS:
+        if kind == value:
+            return kind
+    raise ValueError(f"kind is one of {', '.join(KINDS)}")
+
+
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{name} is a string with content")
+    return value
+
+
+def _texts(name: str, value: object) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
+        raise ValueError(f"{name} is a list of strings with content")
+    return value
+
+
+def _number(name: str, value: object) -> float:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    raise ValueError(f"{name} is a number")
+
+
+def _members(name: str, value: object) -> dict[str, object]:
+    if isinstance(value, dict):
+        return value
+    raise ValueError(f"{name} is an object")

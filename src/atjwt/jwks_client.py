@@ -1,0 +1,340 @@
+"""Fetches and keeps one issuer's keys.
+
+The decisions are made by the table in `core/key_record.py`; this file does what it says. At most one
+fetch of an issuer is under way, a *flight*, whatever event loops, threads and sync callers wait for
+it: it runs on an event loop of its own in a short-lived daemon thread, so that neither a waiter that
+leaves nor a loop that ends can take it along, and a slow issuer never blocks the caller's loop. The
+whole flight, metadata and keys together, has one deadline. A flight that fails changes nothing but
+the time of the next attempt.
+
+    look()  → the key for a token, or a flight to wait for, or an error
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from email.utils import parsedate_to_datetime
+from random import uniform
+from time import monotonic
+
+from atjwt.core.jwks import KeySet, VerificationKey, parse_key_set, select_key
+from atjwt.core.key_record import KeyRecord, Step, failed, next_step, refreshed
+from atjwt.core.trusted_issuer import TrustedIssuer
+from atjwt.discovery import fetch_metadata
+from atjwt.errors import InvalidToken, KeysUnavailable, Reason
+from atjwt.events import KeysFailed, KeysRefreshed, Reporter
+from atjwt.fetch import Fetch, FetchFailed, HttpFetcher
+
+DAY = 86_400.0
+MAX_REMEMBERED = 256
+"""How many unknown key ids are remembered."""
+_GRACE = 1.0  # seconds past its deadline after which a flight is given up for lost
+
+
+class Flight:
+    """One fetch under way. It lands once, well or badly; what came of it is in the record.
+
+    started: when, by the wall clock.
+    """
+
+    def __init__(self, started: float, patience: float) -> None:
+        self.started = started
+        self._lost_at = monotonic() + patience
+        self._landing: Future[None] = Future()
+
+    @property
+    def patience(self) -> float:
+        """Seconds for which it is still worth waiting."""
+        return max(0.0, self._lost_at - monotonic())
+
+    def land(self) -> None:
+        """Wakes everybody who waits."""
+        if not self._landing.done():
+            self._landing.set_result(None)
+
+    def landed_within_patience(self) -> None:
+        """Waits, in a thread that may block."""
+        try:
+            self._landing.result(self.patience)
+        except FutureTimeout:
+            return
+
+    async def landed(self) -> None:
+        """Waits, on any event loop; a waiter that is cancelled disturbs nobody."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # not asyncio: Trio
+            from anyio.to_thread import run_sync
+
+            await run_sync(self.landed_within_patience, abandon_on_cancel=True)
+            return
+        woken = loop.create_future()
+
+        def wake() -> None:
+            if not woken.done():
+                woken.set_result(None)
+
+        def wake_loop(_: Future[None]) -> None:
+            try:
+                loop.call_soon_threadsafe(wake)
+            except RuntimeError:
+                return  # that loop has ended, and its waiter with it
+
+        self._landing.add_done_callback(wake_loop)
+        try:
+            async with asyncio.timeout(self.patience):
+                await woken
+        except TimeoutError:
+            return
+
+
+class JwksClient:
+    """The keys of one issuer.
+
+    fetch: how documents are had; the default goes over HTTP.
+    clock: seconds of the wall clock.
+    """
+
+    def __init__(
+        self,
+        issuer: TrustedIssuer,
+        *,
+        clock: Callable[[], float],
+        reporter: Reporter,
+        fetch: Fetch | None = None,
+    ) -> None:
+        self.issuer = issuer
+        self.clock = clock
+        self.fetch = fetch or HttpFetcher(max_bytes=issuer.key_policy.max_bytes)
+        self.record = KeyRecord()
+        self._reporter = reporter
+        self._spread = uniform(0.6, 0.8)  # noqa: S311 - keeps processes apart, guards nothing
+        self._lock = threading.Lock()
+        self._flight: Flight | None = None
+        self._unknown: dict[str | None, tuple[float, float]] = {}
+        self._jwks_uri = issuer.jwks_uri
+        self._metadata_at: float | None = None
+        if issuer.static_keys is not None:
+            eternity = float("inf")
+            self.record = KeyRecord(
+                keys=issuer.static_keys, fetched_at=-eternity,
+                refresh_at=eternity, fresh_until=eternity, stale_until=eternity,
+            )  # fmt: skip
+
+    def holds(self, key: VerificationKey, now: float) -> bool:
+        """Whether a key is still one of the issuer's, for a token that was verified before.
+
+        Starts a refresh when one is due, and does not wait for it.
+        """
+        record = self.record
+        if now >= record.stale_until or record.keys is None or key not in record.keys.members:
+            return False
+        if record.due(now) and not record.waiting(now):
+            with self._lock:
+                self._start(now)
+        return True
+
+    def look(
+        self,
+        *,
+        kid: str | None,
+        alg: str,
+        arrived: float,
+        after: Flight | None = None,
+    ) -> VerificationKey | Flight:
+        """The one key for a token, or the flight to wait for before looking again.
+
+        arrived: when the token came. A flight that started later has answered for it.
+        after: the flight that was waited for.
+        Raises InvalidToken: none or several fit. KeysUnavailable: that cannot be said now.
+        """
+        now = self.clock()
+        record = self.record
+        keys = record.usable(now)
+        known = keys is not None and keys.knows(kid, alg)
+        step = next_step(record, now, known=known, remembered=self._remembers(kid, now))
+        if step is Step.SERVE and keys is not None:
+            return select_key(keys, kid=kid, alg=alg)
+        with self._lock:
+            # Whatever landed meanwhile counts.
+            record = self.record
+            keys = record.usable(now)
+            known = keys is not None and keys.knows(kid, alg)
+            step = next_step(record, now, known=known, remembered=self._remembers(kid, now))
+            if known and keys is not None:
+                if step is Step.REFRESH:
+                    self._start(now)
+                return select_key(keys, kid=kid, alg=alg)
+            if step is Step.FETCH and not self._answered(kid, arrived, after, now):
+                return self._start(now, forced=keys is not None)
+            if step is Step.UNKNOWN or (keys is not None and not record.failures):
+                raise InvalidToken(Reason.UNKNOWN_KEY, "the issuer has no key of that kid")
+            raise self._unavailable(record, now)
+
+    def refresh(self, now: float) -> Flight | None:
+        """Starts a fetch if there are no usable keys and one is allowed, for warming up."""
+        with self._lock:
+            if self.record.usable(now) is not None or self.record.waiting(now):
+                return None
+            return self._start(now)
+
+    def _answered(self, kid: str | None, arrived: float, after: Flight | None, now: float) -> bool:
+        """Whether the flight waited for was later than the token, so that its word is final."""
+        if after is None or after.started < arrived:
+            return False
+        if not self.record.failures:
+            if len(self._unknown) >= MAX_REMEMBERED:
+                self._unknown.pop(next(iter(self._unknown)))
+            self._unknown[kid] = (now, now + self.issuer.key_policy.cooldown)
+        return True
+
+    def _remembers(self, kid: str | None, now: float) -> bool:
+        since, until = self._unknown.get(kid, (0.0, 0.0))
+        return since <= now < until
+
+    def _unavailable(self, record: KeyRecord, now: float) -> KeysUnavailable:
+        wait = record.retry_at - now if record.waiting(now) else 1.0
+        return KeysUnavailable(
+            detail="the issuer's keys cannot be fetched", retry_after=max(1.0, wait)
+        )
+
+    def _start(self, now: float, *, forced: bool = False) -> Flight:
+        """Starts a flight, or joins the one under way. The lock is held."""
+        flight = self._flight
+        if flight is not None and flight.patience > 0:
+            return flight
+        if flight is not None:  # lost: its thread was killed by a fork, or is stuck
+            self.record = failed(self.record, self.issuer.key_policy, now, retry_after=None)
+            flight.land()
+        policy = self.issuer.key_policy
+        self._flight = flight = Flight(now, policy.timeout + min(_GRACE, policy.timeout))
+        thread = threading.Thread(
+            target=self._fly, args=(flight, forced), name="atjwt-keys", daemon=True
+        )
+        try:
+            thread.start()
+        except RuntimeError:  # no more threads: as good as an issuer that cannot be reached
+            self._flight = None
+            self.record = failed(self.record, policy, now, retry_after=None)
+            flight.land()
+        return flight
+
+    def _fly(self, flight: Flight, forced: bool) -> None:  # noqa: FBT001 - a thread's argument
+        try:
+            asyncio.run(self._journey(flight, forced=forced))
+        finally:
+            flight.land()
+
+    async def _journey(self, flight: Flight, *, forced: bool) -> None:
+        try:
+            async with asyncio.timeout(self.issuer.key_policy.timeout):
+                keys, max_age = await self._fetch_keys()
+        except TimeoutError:
+            self._land_badly(flight, FetchFailed("no answer within the time limit"))
+        except FetchFailed as failure:
+            self._land_badly(flight, failure)
+        except Exception as error:  # noqa: BLE001 - whatever a fetch provokes, good keys stay
+            self._land_badly(flight, FetchFailed(type(error).__name__))
+        else:
+            self._land_well(flight, keys, max_age, forced=forced)
+            await self._reread_metadata()
+
+    async def _fetch_keys(self) -> tuple[KeySet, float | None]:
+        known = self._jwks_uri
+        uri = known or await self._read_metadata()
+        status, headers, body = await self.fetch(uri)
+        if status in {404, 410} and known and self.issuer.jwks_uri is None:
+            uri = await self._read_metadata()
+            status, headers, body = await self.fetch(uri)
+        if status != 200:
+            raise FetchFailed(
+                f"keys: answered {status}",
+                status=status,
+                retry_after=headers.get("retry-after", ""),
+            )
+        if len(body) > self.issuer.key_policy.max_bytes:
+            raise FetchFailed("keys: more bytes than are read")
+        try:
+            return parse_key_set(body), _max_age(headers.get("cache-control"))
+        except ValueError as error:
+            raise FetchFailed(f"keys: {error}") from None
+
+    async def _read_metadata(self) -> str:
+        metadata = await fetch_metadata(self.issuer, self.fetch)
+        self._jwks_uri, self._metadata_at = metadata.jwks_uri, self.clock()
+        return metadata.jwks_uri
+
+    async def _reread_metadata(self) -> None:
+        """Looks once a day whether the keys have moved; the keys never wait for it."""
+        now, read_at = self.clock(), self._metadata_at
+        if read_at is None or read_at <= now < read_at + DAY:
+            return
+        self._metadata_at = now
+        try:
+            async with asyncio.timeout(self.issuer.key_policy.timeout):
+                await self._read_metadata()
+        except Exception:  # noqa: BLE001 - what is remembered still serves; tomorrow is another day
+            return
+
+    def _land_well(
+        self, flight: Flight, keys: KeySet, max_age: float | None, *, forced: bool
+    ) -> None:
+        now = self.clock()
+        with self._lock:
+            if self._flight is not flight:
+                return  # given up for lost; another one is or was under way
+            before = self.record
+            self.record = record = refreshed(
+                before, keys, self.issuer.key_policy, now,
+                max_age=max_age, spread=self._spread, forced=forced,
+            )  # fmt: skip
+            self._flight = None
+        flight.land()
+        event = KeysRefreshed(
+            at=now, issuer=self.issuer.issuer, keys=len(keys.keys), skipped=keys.skipped
+        )
+        self._reporter.refreshed(event, after_failure=before.failures > record.failures)
+
+    def _land_badly(self, flight: Flight, failure: FetchFailed) -> None:
+        now = self.clock()
+        with self._lock:
+            if self._flight is not flight:
+                return
+            self.record = record = failed(
+                self.record, self.issuer.key_policy, now,
+                retry_after=_seconds(failure.retry_after, now),
+            )  # fmt: skip
+            self._flight = None
+        flight.land()
+        usable = record.usable(now) is not None
+        self._reporter.failed(
+            KeysFailed(
+                at=now, issuer=self.issuer.issuer, cause=str(failure), failures=record.failures,
+                retry_after=record.retry_at - now,
+                usable_for=record.stale_until - now if usable else 0.0,
+            )
+        )  # fmt: skip
+
+
+def _max_age(cache_control: str | None) -> float | None:
+    """Seconds for which an answer is fresh (RFC 9111 section 5.2.2); None if it does not say."""
+    directives = [part.strip().lower() for part in (cache_control or "").split(",")]
+    if "no-store" in directives or "no-cache" in directives:
+        return 0.0
+    for directive in directives:
+        name, _, value = directive.partition("=")
+        if name.strip() == "max-age" and value.strip('" ').isdecimal():
+            return float(value.strip('" ')[:9])
+    return None
+
+
+def _seconds(retry_after: str, now: float) -> float | None:
+    """Seconds to wait, from Retry-After in either of its forms (RFC 9110 section 10.2.3)."""
+    if retry_after.isdecimal():
+        return float(retry_after[:9])
+    try:
+        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - now)
+    except (ValueError, OverflowError):
+        return None
