@@ -132,6 +132,21 @@ class Reporter:
                 if self.errors == 1:
                     logger.exception("an observer raised; from here on it is counted only")
 
+    def accepted(self, principal: Principal, mark: str, at: float, notes: tuple[str, ...]) -> None:
+        """Reports a token that was verified and held; a line in the log if it is unusual."""
+        if notes:
+            logger.info(
+                "accepted with notes=%s token=%s issuer=%s profile=%s",
+                ", ".join(notes), mark, principal.issuer, principal.profile,
+                extra={"event": "token_accepted", "notes": notes, "fingerprint": mark},
+            )  # fmt: skip
+        if self.observers:
+            self.emit(
+                TokenAccepted(
+                    at=at, principal=principal, fingerprint=mark, remembered=False, notes=notes
+                )
+            )
+
     def refused(
         self,
         error: AuthError,

@@ -15,9 +15,11 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from random import uniform
 from time import monotonic
+from typing import Literal
 
 from atjwt.core.jwks import KeySet, VerificationKey, parse_key_set, select_key
 from atjwt.core.key_record import KeyRecord, Step, failed, next_step, refreshed
@@ -88,6 +90,25 @@ class Flight:
                 await woken
         except TimeoutError:
             return
+
+
+@dataclass(frozen=True, slots=True)
+class IssuerHealth:
+    """How one issuer's keys stand.
+
+    state: `fresh`, `stale` (the issuer cannot be reached, its keys still serve) or `none`.
+    keys: how many are in hand. failures: failed fetches since the last good one.
+    """
+
+    issuer: str
+    state: Literal["fresh", "stale", "none"]
+    keys: int
+    failures: int
+
+    @property
+    def ready(self) -> bool:
+        """Whether this issuer's tokens can be judged."""
+        return self.state != "none"
 
 
 class JwksClient:
@@ -172,6 +193,16 @@ class JwksClient:
             if step is Step.UNKNOWN or (keys is not None and not record.failures):
                 raise InvalidToken(Reason.UNKNOWN_KEY, "the issuer has no key of that kid")
             raise self._unavailable(record, now)
+
+    def health(self, now: float) -> "IssuerHealth":
+        """How this issuer's keys stand."""
+        record = self.record
+        usable = record.usable(now)
+        state: Literal["fresh", "stale", "none"]
+        state = "none" if usable is None else "fresh" if now < record.fresh_until else "stale"
+        return IssuerHealth(
+            self.issuer.issuer, state, 0 if usable is None else len(usable.keys), record.failures
+        )
 
     def refresh(self, now: float) -> Flight | None:
         """Starts a fetch if there are no usable keys and one is allowed, for warming up."""

@@ -8,14 +8,15 @@ set; anything else takes the full path, so that the verdict is the same. Refusal
 remembered. The clock is read once per request, and again after a wait.
 """
 
+import asyncio
 import os
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from cachetools import LRUCache
 
@@ -29,18 +30,10 @@ from atjwt.core.profile import PROFILES, Profile, admit
 from atjwt.core.token import UnverifiedToken, parse_token
 from atjwt.core.trusted_issuer import TrustedIssuer
 from atjwt.core.verify import Case, verify
-from atjwt.errors import (
-    AuthError,
-    ConfigurationError,
-    InsufficientScope,
-    InvalidRequest,
-    MissingToken,
-    Reason,
-)
-from atjwt.events import Observer, Reporter, TokenAccepted, fingerprint
+from atjwt.errors import AuthError, ConfigurationError, InsufficientScope, MissingToken
+from atjwt.events import Observer, Reporter, TokenAccepted
 from atjwt.fetch import Fetch
-from atjwt.health import Health, IssuerHealth
-from atjwt.jwks_client import Flight, JwksClient
+from atjwt.jwks_client import Flight, IssuerHealth, JwksClient
 
 Headers = Iterable[tuple[bytes, bytes]]
 """A request's header pairs as ASGI gives them: bytes, names in lower case."""
@@ -105,9 +98,7 @@ class ResourceServer:
         names = (self.audience,) if isinstance(self.audience, str) else tuple(self.audience)
         reporter = Reporter(self.observers)
         clients = {
-            issuer.issuer: JwksClient(
-                issuer, clock=self._now, reporter=reporter, fetch=self.fetch
-            )
+            issuer.issuer: JwksClient(issuer, clock=self._now, reporter=reporter, fetch=self.fetch)
             for issuer in self.issuers
         }
         derived = {
@@ -141,7 +132,9 @@ class ResourceServer:
             raise ConfigurationError(f"ResourceServer: {problem}" for problem in problems)
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] = os.environ, **settings: object) -> "ResourceServer":
+    def from_env(
+        cls, environ: Mapping[str, str] = os.environ, **settings: object
+    ) -> "ResourceServer":
         """A resource server for one Auth0 tenant, configured by the environment.
 
         AUTH0_DOMAIN: the tenant's domain. AUTH0_AUDIENCE: the API's identifier; several with commas.
@@ -174,16 +167,7 @@ class ResourceServer:
         """
         credentials = _to_bytes(token)
         try:
-            now = self._now()
-            remembered = self._recall(credentials, now)
-            if remembered is not None:
-                return remembered
-            admitted = self._admit(credentials, now)
-            found = self._look(admitted, None)
-            while isinstance(found, Flight):
-                await found.landed()
-                found = self._look(admitted, found)
-            return self._judge(credentials, admitted, found)
+            return self._recall(credentials) or await self._verify(credentials)
         except AuthError as error:
             self._reporter.refused(error, credentials, self._now())
             raise
@@ -192,16 +176,7 @@ class ResourceServer:
         """As `verify`, where there is no event loop; blocks while keys are fetched."""
         credentials = _to_bytes(token)
         try:
-            now = self._now()
-            remembered = self._recall(credentials, now)
-            if remembered is not None:
-                return remembered
-            admitted = self._admit(credentials, now)
-            found = self._look(admitted, None)
-            while isinstance(found, Flight):
-                found.landed_within_patience()
-                found = self._look(admitted, found)
-            return self._judge(credentials, admitted, found)
+            return self._recall(credentials) or self._verify_sync(credentials)
         except AuthError as error:
             self._reporter.refused(error, credentials, self._now())
             raise
@@ -212,7 +187,7 @@ class ResourceServer:
         """Judges the access token of one request; None if nothing was sent.
 
         headers: all header pairs of the request.
-        method, url: of the request; for the log, and for proofs of possession.
+        method, url: of the request (the URL or its path); for the log, and for proofs of possession.
         Raises InvalidRequest, InvalidToken, KeysUnavailable.
         """
         credentials = None
@@ -220,16 +195,149 @@ class ResourceServer:
             credentials = find_credentials(headers)
             if credentials is None:
                 return None
-            now = self._now()
-            remembered = self._recall(credentials, now)
-            if remembered is not None:
-                return remembered
-            admitted = self._admit(credentials, now)
-            found = self._look(admitted, None)
-            while isinstance(found, Flight):
-                await found.landed()
-                found = self._look(admitted, found)
-            return self._judge(credentials, admitted, found)
+            return self._recall(credentials) or await self._verify(credentials)
         except AuthError as error:
             self._reporter.refused(error, credentials, self._now(), method=method, path=url)
             raise
+
+    def missing_token(self, *, method: str | None = None, url: str | None = None) -> MissingToken:
+        """The error for a request that had to send a token and sent none; reports it."""
+        error = MissingToken()
+        self._reporter.refused(error, None, self._now(), method=method, path=url)
+        return error
+
+    def authorize(self, principal: Principal | None, policy: Policy | None) -> Principal:
+        """Returns the principal, if the policy allows it (step 9 of the route).
+
+        principal: as `authenticate` returned it. policy: None lets in any authenticated caller.
+        Raises MissingToken: there is none. InsufficientScope: with what was missing.
+        """
+        try:
+            if principal is None:
+                raise MissingToken
+            return principal if policy is None else require(policy, principal)
+        except (MissingToken, InsufficientScope) as error:
+            self._reporter.denied(
+                error, principal, "authenticated" if policy is None else repr(policy), self._now()
+            )
+            raise
+
+    def challenge(self, error: AuthError) -> Challenge:
+        """The answer to a request that is not let in: status, headers, body (RFC 6750 section 3)."""
+        return build_challenge(error, realm=self.realm or "")
+
+    def health(self) -> "Health":
+        """Whether tokens can be judged now. Does no I/O."""
+        now = self._now()
+        issuers = tuple(client.health(now) for client in self._clients.values())
+        return Health(all(issuer.ready for issuer in issuers), issuers)
+
+    async def warm_up(self, timeout: float = 5) -> "Health":
+        """Fetches the keys that are not in hand, for at most `timeout` seconds. Never raises."""
+        now = self._now()
+        flights = [flight for client in self._clients.values() if (flight := client.refresh(now))]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                for flight in flights:
+                    await flight.landed()
+        return self.health()
+
+    def _now(self) -> float:
+        return self.clock()
+
+    def _recall(self, credentials: bytes) -> Principal | None:
+        """The principal of a token that was verified before, if all of that still holds."""
+        digest = sha256(credentials).digest()
+        with self._lock:
+            found = self._remembered.get(digest)
+        if found is None:
+            return None
+        now = self.clock()
+        if not found.since <= now < found.until or not found.client.holds(found.key, now):
+            return None
+        if self._reporter.observers:
+            self._reporter.emit(
+                TokenAccepted(
+                    at=now,
+                    principal=found.principal,
+                    fingerprint=digest.hex()[:16],
+                    remembered=True,
+                )
+            )
+        return found.principal
+
+    async def _verify(self, credentials: bytes) -> Principal:
+        admitted = self._admit(credentials)
+        found = self._look(admitted, None)
+        while isinstance(found, Flight):
+            await found.landed()
+            found = self._look(admitted, found)
+        return self._judge(credentials, admitted, found)
+
+    def _verify_sync(self, credentials: bytes) -> Principal:
+        admitted = self._admit(credentials)
+        found = self._look(admitted, None)
+        while isinstance(found, Flight):
+            found.landed_within_patience()
+            found = self._look(admitted, found)
+        return self._judge(credentials, admitted, found)
+
+    def _admit(self, credentials: bytes) -> _Admitted:
+        """Steps 0 to 3: what can be refused without a key."""
+        check_token68(credentials, max_size=self.max_token_size)
+        token = parse_token(credentials)
+        issuer, profile = admit(token, self._issuers)
+        return _Admitted(token, issuer, profile, self._clients[issuer.issuer], self.clock())
+
+    def _look(self, admitted: _Admitted, after: Flight | None) -> VerificationKey | Flight:
+        """Step 4: the one key, or the fetch to wait for."""
+        token = admitted.token
+        try:
+            return admitted.client.look(
+                kid=token.kid, alg=token.alg, arrived=admitted.arrived, after=after
+            )
+        except AuthError as error:
+            raise _located(error, admitted) from None
+
+    def _judge(self, credentials: bytes, admitted: _Admitted, key: VerificationKey) -> Principal:
+        """Steps 5 to 8, and remembers what held."""
+        now = self.clock()
+        token, issuer, profile, client, _ = admitted
+        try:
+            verified = verify(Case(token, issuer, profile, key, self._audience, now, self.leeway))
+        except AuthError as error:
+            raise _located(error, admitted) from None
+        principal = to_principal(verified)
+        digest = sha256(credentials).digest()
+        if self.token_cache_size:
+            until = (principal.expires_at or 0) + self.leeway
+            with self._lock:
+                self._remembered[digest] = _Remembered(principal, key, client, now, until)
+        self._reporter.accepted(principal, digest.hex()[:16], now, verified.notes)
+        return principal
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Whether tokens can be judged.
+
+    ready: each issuer's keys are in hand and within the stale limit, so that an outage of the
+        issuer does not empty a fleet.
+    """
+
+    ready: bool
+    issuers: tuple[IssuerHealth, ...]
+
+
+def _located(error: AuthError, admitted: _Admitted) -> AuthError:
+    error.issuer, error.profile = admitted.issuer.issuer, admitted.profile.name
+    return error
+
+
+def _to_bytes(token: str | bytes) -> bytes:
+    # What is not ASCII is no token68; the check to come says so.
+    return token if isinstance(token, bytes) else token.encode("utf-8", "surrogatepass")
+
+
+def _words(listed: str) -> list[str]:
+    return [word.strip() for word in listed.split(",") if word.strip()]

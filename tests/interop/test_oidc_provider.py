@@ -96,7 +96,7 @@ def test_the_default_algorithms_are_the_three_that_everybody_has(
     """With no algorithms given, RS256, PS256 and ES256 are accepted and EdDSA is refused."""
     server = _resource_server(authorization_server)
     for alg in ("RS256", "PS256", "ES256"):
-        assert _verify(server, authorization_server.machine_token(f"urn:orders:{alg}"))
+        _verify(server, authorization_server.machine_token(f"urn:orders:{alg}"))
     for alg in ("EdDSA", "Ed25519"):
         token = authorization_server.machine_token(f"urn:orders:{alg}")
         assert _refusal(server, token) is Reason.ALGORITHM_NOT_ALLOWED
@@ -132,7 +132,7 @@ def test_with_the_jwks_uri_given_no_metadata_is_asked_for(
     """A configured `jwks_uri` is used as it is: the keys are fetched, the metadata is not."""
     server = _resource_server(authorization_server, jwks_uri=authorization_server.jwks_uri)
     before = authorization_server.hits(METADATA)
-    assert _verify(server, authorization_server.machine_token())
+    _verify(server, authorization_server.machine_token())
     assert authorization_server.hits(METADATA) == before
 
 
@@ -209,7 +209,7 @@ def test_a_token_is_refused_once_it_has_expired(authorization_server: Authorizat
     ahead = 0.0
     server = _resource_server(authorization_server, clock=lambda: time.time() + ahead)
     token = authorization_server.machine_token()
-    assert _verify(server, token)
+    _verify(server, token)
     ahead = authorization_server.lifetime + 11
     assert _refusal(server, token) is Reason.EXPIRED
 
@@ -332,12 +332,12 @@ def test_a_rotation_without_notice_is_followed_at_once(
     server = _resource_server(authorization_server, algorithms=ALGORITHMS)
     old = authorization_server.machine_tokens()
     for token in old:
-        assert _verify(server, token)
+        _verify(server, token)
 
     authorization_server.rotate(keep_previous=False)
 
     for token in authorization_server.machine_tokens():
-        assert _verify(server, token)
+        _verify(server, token)
     assert {_refusal(server, token) for token in old} == {Reason.UNKNOWN_KEY}
 
 

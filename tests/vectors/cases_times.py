@@ -111,7 +111,7 @@ def _numbers(made: Sheet, keys: Keys) -> None:
         )  # fmt: skip
     refused: list[tuple[str, dict[str, Any], str, str, str]] = [
         ("exp-zero", {"exp": 0}, "expired", "zero is a time, not the absence of one", "Authlib #179"),
-        ("exp-milliseconds-of-nbf", {"nbf": NOW * 1000}, "not_yet_valid",
+        ("nbf-milliseconds", {"nbf": NOW * 1000}, "not_yet_valid",
          "milliseconds are read as the seconds they are not", "RFC 7519 section 2"),
         ("exp-float-past", {"exp": NOW - 10.5}, "expired", "fractions count", "RFC 7519 section 2"),
         ("nbf-float-future", {"nbf": NOW + 10.5}, "not_yet_valid", "fractions count",

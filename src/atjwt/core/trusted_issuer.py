@@ -94,3 +94,17 @@ class TrustedIssuer:
         issuer = cls(url, profiles=profiles, algorithms=algorithms, **settings)  # type: ignore[arg-type]
         object.__setattr__(issuer, "is_auth0", True)
         return issuer
+
+
+def trusted_issuer(issuer: TrustedIssuer | str) -> TrustedIssuer:
+    """An issuer by its identifier alone.
+
+    On a host under `.auth0.com` both profiles are accepted, elsewhere RFC 9068 only. The identifier
+    is taken as it is written, except that an Auth0 one is given the slash at its end.
+    """
+    if isinstance(issuer, TrustedIssuer):
+        return issuer
+    host = urlsplit(issuer).hostname if "://" in issuer and "[" not in issuer else issuer
+    if host and host.endswith(".auth0.com"):
+        return TrustedIssuer.auth0(issuer)
+    return TrustedIssuer(issuer)

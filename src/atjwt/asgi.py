@@ -1,0 +1,213 @@
+"""The middleware: guards any ASGI app, HTTP and WebSocket alike.
+
+Secure unless told otherwise: a request without a valid access token does not reach the app. What was
+verified goes into the ASGI scope under one key of ours, together with the resource server that
+verified it, and is believed by that same object only. `scope["user"]` and `scope["auth"]` are set as
+Starlette's own middleware would. An `AuthError` that the app raises becomes its challenge, if the
+response has not begun; every other exception passes.
+"""
+
+from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from typing import Any, NamedTuple
+
+from starlette.authentication import AuthCredentials, UnauthenticatedUser
+
+from atjwt.core.challenge import Challenge
+from atjwt.core.configuration import audience_problems
+from atjwt.core.principal import Principal
+from atjwt.core.trusted_issuer import TrustedIssuer, trusted_issuer
+from atjwt.errors import AuthError, ConfigurationError
+from atjwt.events import logger
+from atjwt.resource_server import ResourceServer
+
+# As in the ASGI specification, where a scope and a message may hold anything.
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+SCOPE_KEY = "atjwt"
+"""Under which a request's `Authentication` stands in the ASGI scope."""
+
+
+class Authentication(NamedTuple):
+    """What was verified about one request, and by whom.
+
+    principal: None where nothing was sent and nothing had to be.
+    """
+
+    resource_server: ResourceServer
+    principal: Principal | None
+
+
+class AccessTokenMiddleware:
+    """Lets requests with a valid access token through to `app`, with their `Principal`.
+
+    issuer, audience: the short form. `issuer` is a `TrustedIssuer` or a string; on a host under
+        `.auth0.com` a string means `TrustedIssuer.auth0(…)`, elsewhere RFC 9068 only.
+    resource_server: the full form, instead of both.
+    public: paths that need no token, compared exactly with the path after `root_path`, as Starlette
+        routes it. No credential is read there.
+    required: False lets requests through that send nothing, for guards to decide; what is sent and
+        invalid never passes.
+    allow_preflight: lets genuine CORS preflights through (Fetch standard). Better is CORSMiddleware
+        outside this one, which also puts its headers on refusals.
+
+    A wrong configuration is not raised here, since Starlette builds middleware late: it is answered
+    to `lifespan` as `startup.failed`, which stops the server, and raised on any other scope.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        issuer: TrustedIssuer | str | None = None,
+        audience: str | Collection[str] | None = None,
+        resource_server: ResourceServer | None = None,
+        public: Collection[str] = (),
+        required: bool = True,
+        allow_preflight: bool = False,
+    ) -> None:
+        self.app = app
+        self.required = required
+        self.allow_preflight = allow_preflight
+        self.public = frozenset(public)
+        self.configuration_error: ConfigurationError | None = None
+        self._preflight_refused = False
+        problems = _public_problems(public)
+        try:
+            self.resource_server = _resource_server(issuer, audience, resource_server)
+        except ConfigurationError as error:
+            problems += error.problems
+        if problems:
+            self.configuration_error = ConfigurationError(problems)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One connection (ASGI 3)."""
+        if self.configuration_error is not None:
+            await self._refuse_to_start(scope, receive, send)
+            return
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+            return
+        if scope["type"] not in {"http", "websocket"}:
+            raise ConfigurationError([f"AccessTokenMiddleware: unknown scope {scope['type']!r}"])
+        started = False
+
+        def noting(message: Message) -> Awaitable[None]:
+            nonlocal started
+            started = True
+            return send(message)
+
+        try:
+            await self._authenticate(scope)
+            await self.app(scope, receive, noting)
+        except AuthError as error:
+            if started:
+                raise
+            await answer(self.resource_server.challenge(error), scope, send)
+
+    async def _authenticate(self, scope: Scope) -> None:
+        server = self.resource_server
+        principal = None
+        if not self._is_exempt(scope):
+            principal = await server.authenticate(
+                scope["headers"], method=scope.get("method"), url=scope["path"]
+            )
+            if principal is None and self.required:
+                self._explain_preflight(scope)
+                raise server.missing_token(method=scope.get("method"), url=scope["path"])
+        scope[SCOPE_KEY] = Authentication(server, principal)
+        if principal is None:
+            scope["user"], scope["auth"] = UnauthenticatedUser(), AuthCredentials()
+        else:
+            scope["user"] = principal
+            scope["auth"] = AuthCredentials(["authenticated", *principal.scopes])
+
+    def _is_exempt(self, scope: Scope) -> bool:
+        if self.public and route_path(scope) in self.public:
+            return True
+        return self.allow_preflight and is_preflight(scope)
+
+    def _explain_preflight(self, scope: Scope) -> None:
+        if not self._preflight_refused and is_preflight(scope):
+            self._preflight_refused = True
+            logger.warning(
+                "a CORS preflight was refused: put CORSMiddleware outside AccessTokenMiddleware"
+                " (before it in the list of middleware), or say allow_preflight=True"
+            )
+
+    async def _refuse_to_start(self, scope: Scope, receive: Receive, send: Send) -> None:
+        error = self.configuration_error
+        if error is None or scope["type"] != "lifespan":
+            raise error or AssertionError
+        await receive()
+        await send({"type": "lifespan.startup.failed", "message": str(error)})
+
+
+async def answer(challenge: Challenge, scope: Scope, send: Send) -> None:
+    """Sends a challenge; to a WebSocket as a denial, or as close code 1008 where that is all."""
+    prefix = ""
+    if scope["type"] == "websocket":
+        if "websocket.http.response" not in (scope.get("extensions") or {}):
+            await send({"type": "websocket.close", "code": 1008, "reason": ""})
+            return
+        prefix = "websocket."
+    status, headers, body = challenge
+    await send({"type": f"{prefix}http.response.start", "status": status, "headers": [*headers]})
+    await send({"type": f"{prefix}http.response.body", "body": body})
+
+
+def route_path(scope: Scope) -> str:
+    """The path after `root_path`, as Starlette routes it."""
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "")
+    if root and path.startswith(root) and path[len(root) : len(root) + 1] in {"", "/"}:
+        return path[len(root) :]
+    return path
+
+
+def is_preflight(scope: Scope) -> bool:
+    """Whether this is a CORS preflight (Fetch standard, CORS-preflight request)."""
+    if scope.get("method") != "OPTIONS":
+        return False
+    names = {name for name, _ in scope["headers"]}
+    return {b"origin", b"access-control-request-method"} <= names
+
+
+def _resource_server(
+    issuer: TrustedIssuer | str | None,
+    audience: str | Collection[str] | None,
+    resource_server: ResourceServer | None,
+) -> ResourceServer:
+    if resource_server is not None:
+        if issuer is not None or audience is not None:
+            raise ConfigurationError(
+                ["AccessTokenMiddleware: give resource_server, or issuer and audience, not both"]
+            )
+        if not isinstance(resource_server, ResourceServer):
+            raise ConfigurationError(["AccessTokenMiddleware: resource_server is none"])
+        return resource_server
+    problems = []
+    if issuer is None:
+        problems.append('AccessTokenMiddleware: give issuer="https://…", or resource_server=')
+    else:
+        try:
+            issuer = trusted_issuer(issuer)
+        except ConfigurationError as error:
+            problems += error.problems
+    problems += audience_problems(audience)
+    if problems or audience is None or not isinstance(issuer, TrustedIssuer):
+        raise ConfigurationError(problems)
+    return ResourceServer(audience=audience, issuers=[issuer])
+
+
+def _public_problems(public: Collection[str]) -> list[str]:
+    if isinstance(public, str):
+        return [f'AccessTokenMiddleware: write public={{"{public}"}}, a set of paths']
+    return [
+        f"AccessTokenMiddleware: public path {path!r}: give one exact path that starts with /"
+        for path in public
+        if not isinstance(path, str) or not path.startswith("/") or "*" in path or "{" in path
+    ]
