@@ -69,12 +69,15 @@ class AccessDenied(Event):
     """A token held, and did not allow what was asked; or nothing was sent where something must be.
 
     policy: the policy, printed.
+    method, path: of the request, where there was one.
     """
 
     reason: Reason
     detail: str
     policy: str
     principal: Principal | None
+    method: str | None = None
+    path: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +130,7 @@ class Reporter:
         for observer in self.observers:
             try:
                 observer(event)
-            except Exception:  # noqa: BLE001 - an observer's failure must not cost a request
+            except Exception:
                 self.errors += 1
                 if self.errors == 1:
                     logger.exception("an observer raised; from here on it is counted only")
@@ -174,19 +177,31 @@ class Reporter:
                 )
             )  # fmt: skip
 
-    def denied(self, error: AuthError, principal: Principal | None, policy: str, at: float) -> None:
+    def denied(
+        self,
+        error: AuthError,
+        principal: Principal | None,
+        policy: str,
+        at: float,
+        *,
+        method: str | None = None,
+        path: str | None = None,
+    ) -> None:
         """Reports a policy that was not met."""
+        where = {"method": _safe(method), "path": _safe(path)}
         logger.info(
-            "denied reason=%s detail=%r policy=%r kind=%s profile=%s",
+            "denied reason=%s detail=%r policy=%r kind=%s profile=%s method=%s path=%s",
             error.reason, error.detail, policy,
             principal.kind if principal else "-", principal.profile if principal else "-",
-            extra={"event": "access_denied", "reason": error.reason.value, "policy": policy},
+            where["method"] or "-", where["path"] or "-",
+            extra={"event": "access_denied", "reason": error.reason.value, "policy": policy,
+                   **where},
         )  # fmt: skip
         if self.observers:
             self.emit(
                 AccessDenied(
                     at=at, reason=error.reason, detail=error.detail, policy=policy,
-                    principal=principal,
+                    principal=principal, **where,
                 )
             )  # fmt: skip
 

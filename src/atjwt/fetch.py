@@ -56,7 +56,7 @@ class HttpFetcher:
         verify = self.ssl_context if url.startswith("https:") else False
         headers = {"accept": "application/json", "accept-encoding": "identity"}
         async with (
-            http.AsyncClient(verify=verify, timeout=None, headers=headers) as client,  # noqa: S113 - the caller's deadline
+            http.AsyncClient(verify=verify, timeout=None, headers=headers) as client,
             client.stream("GET", url, follow_redirects=False) as response,
         ):
             body = b"" if response.status_code != 200 else await self._read(response)

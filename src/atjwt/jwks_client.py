@@ -13,83 +13,25 @@ the time of the next attempt.
 import asyncio
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from random import uniform
-from time import monotonic
 from typing import Literal
 
-from atjwt.core.jwks import KeySet, VerificationKey, parse_key_set, select_key
-from atjwt.core.key_record import KeyRecord, Step, failed, next_step, refreshed
+from atjwt.core.jwk import KeySet, VerificationKey, parse_key_set
+from atjwt.core.jwks import Step, next_step, select_key
+from atjwt.core.key_record import KeyRecord, failed, refreshed
 from atjwt.core.trusted_issuer import TrustedIssuer
 from atjwt.discovery import fetch_metadata
 from atjwt.errors import InvalidToken, KeysUnavailable, Reason
 from atjwt.events import KeysFailed, KeysRefreshed, Reporter
 from atjwt.fetch import Fetch, FetchFailed, HttpFetcher
+from atjwt.flight import Flight
 
 DAY = 86_400.0
 MAX_REMEMBERED = 256
 """How many unknown key ids are remembered."""
 _GRACE = 1.0  # seconds past its deadline after which a flight is given up for lost
-
-
-class Flight:
-    """One fetch under way. It lands once, well or badly; what came of it is in the record.
-
-    started: when, by the wall clock.
-    """
-
-    def __init__(self, started: float, patience: float) -> None:
-        self.started = started
-        self._lost_at = monotonic() + patience
-        self._landing: Future[None] = Future()
-
-    @property
-    def patience(self) -> float:
-        """Seconds for which it is still worth waiting."""
-        return max(0.0, self._lost_at - monotonic())
-
-    def land(self) -> None:
-        """Wakes everybody who waits."""
-        if not self._landing.done():
-            self._landing.set_result(None)
-
-    def landed_within_patience(self) -> None:
-        """Waits, in a thread that may block."""
-        try:
-            self._landing.result(self.patience)
-        except FutureTimeout:
-            return
-
-    async def landed(self) -> None:
-        """Waits, on any event loop; a waiter that is cancelled disturbs nobody."""
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:  # not asyncio: Trio
-            from anyio.to_thread import run_sync
-
-            await run_sync(self.landed_within_patience, abandon_on_cancel=True)
-            return
-        woken = loop.create_future()
-
-        def wake() -> None:
-            if not woken.done():
-                woken.set_result(None)
-
-        def wake_loop(_: Future[None]) -> None:
-            try:
-                loop.call_soon_threadsafe(wake)
-            except RuntimeError:
-                return  # that loop has ended, and its waiter with it
-
-        self._landing.add_done_callback(wake_loop)
-        try:
-            async with asyncio.timeout(self.patience):
-                await woken
-        except TimeoutError:
-            return
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from cachetools import LRUCache
 from atjwt.core import configuration
 from atjwt.core.bearer import check_token68, find_credentials
 from atjwt.core.challenge import Challenge, build_challenge
-from atjwt.core.jwks import VerificationKey
+from atjwt.core.jwk import VerificationKey
 from atjwt.core.policy import Policy, require
 from atjwt.core.principal import Principal, to_principal
 from atjwt.core.profile import PROFILES, Profile, admit
@@ -33,7 +33,8 @@ from atjwt.core.verify import Case, verify
 from atjwt.errors import AuthError, ConfigurationError, InsufficientScope, MissingToken
 from atjwt.events import Observer, Reporter, TokenAccepted
 from atjwt.fetch import Fetch
-from atjwt.jwks_client import Flight, IssuerHealth, JwksClient
+from atjwt.flight import Flight
+from atjwt.jwks_client import IssuerHealth, JwksClient
 
 Headers = Iterable[tuple[bytes, bytes]]
 """A request's header pairs as ASGI gives them: bytes, names in lower case."""
@@ -137,7 +138,8 @@ class ResourceServer:
     ) -> "ResourceServer":
         """A resource server for one Auth0 tenant, configured by the environment.
 
-        AUTH0_DOMAIN: the tenant's domain. AUTH0_AUDIENCE: the API's identifier; several with commas.
+        AUTH0_DOMAIN: the tenant's domain.
+        AUTH0_AUDIENCE: the API's identifier; several with commas.
         ATJWT_PROFILES: `auth0`, `rfc9068` or both with a comma; default both.
         settings: the other arguments of `ResourceServer`.
         """
@@ -187,7 +189,7 @@ class ResourceServer:
         """Judges the access token of one request; None if nothing was sent.
 
         headers: all header pairs of the request.
-        method, url: of the request (the URL or its path); for the log, and for proofs of possession.
+        method, url: of the request (URL or path); for the log, and for proofs of possession.
         Raises InvalidRequest, InvalidToken, KeysUnavailable.
         """
         credentials = None
@@ -206,10 +208,18 @@ class ResourceServer:
         self._reporter.refused(error, None, self._now(), method=method, path=url)
         return error
 
-    def authorize(self, principal: Principal | None, policy: Policy | None) -> Principal:
+    def authorize(
+        self,
+        principal: Principal | None,
+        policy: Policy | None,
+        *,
+        method: str | None = None,
+        url: str | None = None,
+    ) -> Principal:
         """Returns the principal, if the policy allows it (step 9 of the route).
 
         principal: as `authenticate` returned it. policy: None lets in any authenticated caller.
+        method, url: of the request, for the log.
         Raises MissingToken: there is none. InsufficientScope: with what was missing.
         """
         try:
@@ -217,13 +227,12 @@ class ResourceServer:
                 raise MissingToken
             return principal if policy is None else require(policy, principal)
         except (MissingToken, InsufficientScope) as error:
-            self._reporter.denied(
-                error, principal, "authenticated" if policy is None else repr(policy), self._now()
-            )
+            printed = "authenticated" if policy is None else repr(policy)
+            self._reporter.denied(error, principal, printed, self._now(), method=method, path=url)
             raise
 
     def challenge(self, error: AuthError) -> Challenge:
-        """The answer to a request that is not let in: status, headers, body (RFC 6750 section 3)."""
+        """What a request that is not let in is answered (RFC 6750 section 3)."""
         return build_challenge(error, realm=self.realm or "")
 
     def health(self) -> "Health":
@@ -232,7 +241,7 @@ class ResourceServer:
         issuers = tuple(client.health(now) for client in self._clients.values())
         return Health(all(issuer.ready for issuer in issuers), issuers)
 
-    async def warm_up(self, timeout: float = 5) -> "Health":
+    async def warm_up(self, timeout: float = 5) -> "Health":  # noqa: ASYNC109 - its own name for it
         """Fetches the keys that are not in hand, for at most `timeout` seconds. Never raises."""
         now = self._now()
         flights = [flight for client in self._clients.values() if (flight := client.refresh(now))]

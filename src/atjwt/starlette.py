@@ -119,7 +119,7 @@ def check(scope: Scope, policy: Policy | None) -> Principal:
     Raises MissingToken, InsufficientScope; ConfigurationError where no middleware ran.
     """
     server, principal = _authentication(scope)
-    return server.authorize(principal, policy)
+    return server.authorize(principal, policy, method=scope.get("method"), url=scope["path"])
 
 
 def _authentication(scope: Scope) -> Authentication:
@@ -150,5 +150,5 @@ def _guard_class(endpoint: type, policy: Policy | None) -> type:
         check(self.scope, policy)
         await dispatch(self)
 
-    endpoint.dispatch = guarded  # type: ignore[method-assign, assignment]
+    endpoint.dispatch = guarded  # type: ignore[method-assign]
     return endpoint

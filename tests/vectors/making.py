@@ -11,7 +11,8 @@ in the data, because HS256 is verified with it, says what it is.
 
 import base64
 import json
-from collections.abc import Callable, Iterator, Mapping
+import warnings
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -54,10 +55,11 @@ def without(members: Mapping[str, Any], *names: str) -> dict[str, Any]:
 
 
 def _rsa(bits: int, exponent: int = 65537) -> RSAKey:
-    # Through PEM, because joserfc warns about the weak ones, which are wanted here.
     private = rsa.generate_private_key(public_exponent=exponent, key_size=bits)
     pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return RSAKey.import_key(pem)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about the weak ones, which are wanted here
+        return RSAKey.import_key(pem)
 
 
 @dataclass(frozen=True)
@@ -136,23 +138,25 @@ def seal(header_segment: str, payload_segment: str, alg: str, key: Key) -> str:
 AUTH0_HEADER: Final = {"alg": "RS256", "typ": "JWT", "kid": "rsa-1"}
 RFC9068_HEADER: Final = {"alg": "ES256", "typ": "at+jwt", "kid": "ec-1"}
 
+# Short, because there are hundreds of them; the samples of real length are in cases_auth0.py and
+# cases_rfc9068.py.
 AUTH0_CLAIMS: Final = {
     "iss": TENANT,
-    "sub": "auth0|66f0c2",
+    "sub": "auth0|6f",
     "aud": API,
     "iat": ISSUED,
     "exp": EXPIRES,
-    "azp": "CLIENTaaaa",
+    "azp": "cliA",
     "scope": "read:items",
 }
 RFC9068_CLAIMS: Final = {
     "iss": GENERIC,
-    "sub": "user-4711",
+    "sub": "user-47",
     "aud": API,
     "iat": ISSUED,
     "exp": EXPIRES,
-    "client_id": "CLIENTaaaa",
-    "jti": "Qm1xJrWb7Vn0sKdT4cYh2A",
+    "client_id": "cliA",
+    "jti": "j-1",
     "scope": "read:items",
 }
 
@@ -194,20 +198,23 @@ class Profile:
     """What a case that applies to both profiles needs to know of one of them."""
 
     name: str
+    typ: str
     claims: dict[str, Any]
-    header: dict[str, Any]
-    settings: Callable[..., dict[str, Any]]
-    jwks: str
     section: str
 
     def make(self, keys: Keys, claims: Mapping[str, Any]) -> str:
         """A token of this profile with these claims."""
-        return issue(self.header, claims, keys[self.header["kid"]])
+        return issue({**RFC9068_HEADER, "typ": self.typ}, claims, keys["ec-1"])
+
+    def settings(self, **more: object) -> dict[str, Any]:
+        """An API that accepts this profile and no other."""
+        return generic(self.name, **more)
 
 
+# Both at the issuer with the short signatures; a tenant's own tokens are in cases_auth0.py.
 PROFILES: Final = (
-    Profile("auth0", AUTH0_CLAIMS, AUTH0_HEADER, tenant, "tenant", "token-profiles 1.3"),
-    Profile("rfc9068", RFC9068_CLAIMS, RFC9068_HEADER, generic, "standard", "RFC 9068 section 2.2"),
+    Profile("auth0", "JWT", {**AUTH0_CLAIMS, "iss": GENERIC}, "token-profiles 1.3"),
+    Profile("rfc9068", "at+jwt", RFC9068_CLAIMS, "RFC 9068 section 2.2"),
 )
 
 # --- The sheet -----------------------------------------------------------------------------------
@@ -273,4 +280,4 @@ class Sheet:
 
 
 def _line(value: object) -> str:
-    return json.dumps(value, ensure_ascii=True)
+    return json.dumps(value, ensure_ascii=True, separators=(",", ":"))

@@ -1,8 +1,9 @@
 """The last station: an error → status, headers, body.
 
 One table says what a stranger is told: for each `Reason` a status, RFC 6750's error code and one
-safe sentence. Nothing of the request is repeated, so nothing of it can be injected (RFC 6750
-section 3: `"`, `\\` and whatever is not ASCII cannot stand in a challenge). Details are for the log.
+safe sentence. Nothing of the request is repeated, so nothing of it can be injected; quotes,
+backslashes and whatever is not ASCII cannot stand in a challenge (RFC 6750 section 3). Details are
+for the log.
 """
 
 import json

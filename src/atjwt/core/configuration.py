@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
-from atjwt.core.jwks import ALGORITHMS, KeySet, read_key_set, secret_key_set
+from atjwt.core.jwk import ALGORITHMS, KeySet, read_key_set, secret_key_set
 from atjwt.core.profile import Profile
 
 
@@ -64,9 +64,9 @@ def auth0_problems(issuer: object) -> list[str]:
 
 def profile_problems(profiles: object) -> list[str]:
     """What is wrong with a set of profiles."""
-    if isinstance(profiles, Collection) and profiles and not isinstance(profiles, str):
-        if all(isinstance(profile, Profile) for profile in profiles):
-            return []
+    listed = profiles if isinstance(profiles, Collection) else ()
+    if listed and all(isinstance(profile, Profile) for profile in listed):
+        return []
     return ["profiles: give a set of AUTH0, RFC9068 or both"]
 
 

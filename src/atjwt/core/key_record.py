@@ -1,8 +1,7 @@
-"""The key cache's decision table: may these keys be used, and is it time to fetch?
+"""What is known of one issuer's keys at one moment, and how long it holds.
 
-A `KeyRecord` is what is known of one issuer's keys at one moment, a value that is replaced and never
-changed. `next_step` looks it up in a table; `refreshed` and `failed` make the next record. There is
-no clock here: `now` is the wall clock, in seconds, handed in. `jwks_client.py` obeys.
+A `KeyRecord` is a value that is replaced and never changed: `refreshed` makes the next one of a good
+fetch, `failed` of a bad one. There is no clock here: `now` is the wall clock, in seconds, handed in.
 
     fresh      the keys are used as they are; from 60 to 80 % of it on, they are fetched again behind
     stale      past fresh, the issuer cannot be reached: the keys still serve, for a bounded time
@@ -10,10 +9,9 @@ no clock here: `now` is the wall clock, in seconds, handed in. `jwks_client.py` 
 """
 
 from dataclasses import dataclass, replace
-from enum import Enum
 from math import isfinite
 
-from atjwt.core.jwks import KeySet
+from atjwt.core.jwk import KeySet
 from atjwt.errors import ConfigurationError
 
 
@@ -53,41 +51,6 @@ class KeyPolicy:
             raise ConfigurationError(problems)
 
 
-class Step(Enum):
-    """What to do about one token's key."""
-
-    SERVE = "use the keys in hand"
-    REFRESH = "use the keys in hand, and fetch behind"
-    FETCH = "fetch, then look again"
-    UNKNOWN = "the issuer has no such key"
-    UNAVAILABLE = "the keys cannot be had now"
-
-
-class Hand(Enum):
-    """What is in hand."""
-
-    NONE = "no keys, or keys past the stale limit"
-    FRESH = "keys, and no reason to fetch"
-    DUE = "keys, and it is time to fetch again"
-
-
-# in hand, key id known, a fetch is allowed now → step
-_TABLE = {
-    (Hand.NONE, False, True): Step.FETCH,
-    (Hand.NONE, False, False): Step.UNAVAILABLE,
-    (Hand.NONE, True, True): Step.FETCH,
-    (Hand.NONE, True, False): Step.UNAVAILABLE,
-    (Hand.FRESH, True, True): Step.SERVE,
-    (Hand.FRESH, True, False): Step.SERVE,
-    (Hand.FRESH, False, True): Step.FETCH,
-    (Hand.FRESH, False, False): Step.UNKNOWN,
-    (Hand.DUE, True, True): Step.REFRESH,
-    (Hand.DUE, True, False): Step.SERVE,
-    (Hand.DUE, False, True): Step.FETCH,
-    (Hand.DUE, False, False): Step.UNKNOWN,
-}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyRecord:
     """What is known of one issuer's keys.
@@ -124,23 +87,6 @@ class KeyRecord:
     def waiting(self, now: float) -> bool:
         """Whether a failure forbids an attempt now."""
         return self.attempted_at <= now < self.retry_at
-
-
-def next_step(record: KeyRecord, now: float, *, known: bool, remembered: bool = False) -> Step:
-    """Decides what to do about a token's key.
-
-    known: the set in hand holds the key that the token names.
-    remembered: a recent fetch has shown that the issuer has no such key.
-    """
-    hand = Hand.NONE
-    if record.usable(now) is not None:
-        hand = Hand.DUE if record.due(now) else Hand.FRESH
-    allowed = not record.waiting(now)
-    if hand is not Hand.NONE and not known:
-        allowed = allowed and not remembered and not record.forced_at <= now < record.force_at
-    step = _TABLE[hand, known, allowed]
-    # While the last attempt failed, nobody can say that a key id is unknown.
-    return Step.UNAVAILABLE if step is Step.UNKNOWN and record.failures else step
 
 
 def refreshed(

@@ -57,41 +57,27 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class _HasScope(Policy):
+class _Has(Policy):
+    """All of these names are among the principal's `what`."""
+
+    what: str
     names: frozenset[str]
 
     def shortfall(self, principal: Principal) -> Shortfall | None:
-        missing = self.names - principal.scopes
-        return Shortfall(scopes=missing) if missing else None
-
-    def __repr__(self) -> str:
-        return _call("has_scope", self.names)
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class _HasPermission(Policy):
-    names: frozenset[str]
-
-    def shortfall(self, principal: Principal) -> Shortfall | None:
-        missing = self.names - (principal.permissions or frozenset())
+        held: frozenset[str] | None = getattr(principal, self.what)
+        missing = self.names - (held or frozenset())
         if not missing:
             return None
-        return Shortfall(permissions=missing, no_permissions_claim=principal.permissions is None)
+        none: frozenset[str] = frozenset()
+        return Shortfall(
+            scopes=missing if self.what == "scopes" else none,
+            permissions=missing if self.what == "permissions" else none,
+            roles=missing if self.what == "roles" else none,
+            no_permissions_claim=held is None,
+        )
 
     def __repr__(self) -> str:
-        return _call("has_permission", self.names)
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class _HasRole(Policy):
-    names: frozenset[str]
-
-    def shortfall(self, principal: Principal) -> Shortfall | None:
-        missing = self.names - principal.roles
-        return Shortfall(roles=missing) if missing else None
-
-    def __repr__(self) -> str:
-        return _call("has_role", self.names)
+        return f"has_{self.what[:-1]}({', '.join(map(repr, sorted(self.names)))})"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -137,12 +123,13 @@ def has_scope(*names: str) -> Policy:
     Raises ConfigurationError: no name, or one that is no scope-token.
     """
     for name in names:
-        _check_name("has_scope", name)
-        if not all(char == "!" or "#" <= char <= "[" or "]" <= char <= "~" for char in name):
+        if isinstance(name, str) and not all(
+            char == "!" or "#" <= char <= "[" or "]" <= char <= "~" for char in name
+        ):
             raise ConfigurationError(
                 [f"has_scope: {name!r} is no scope; one name each, without spaces (RFC 6749 3.3)"]
             )
-    return _HasScope(_names("has_scope", names))
+    return _Has("scopes", _names("has_scope", names))
 
 
 def has_permission(*names: str) -> Policy:
@@ -150,7 +137,7 @@ def has_permission(*names: str) -> Policy:
 
     Raises ConfigurationError: no name.
     """
-    return _HasPermission(_names("has_permission", names))
+    return _Has("permissions", _names("has_permission", names))
 
 
 def has_role(*names: str) -> Policy:
@@ -158,7 +145,7 @@ def has_role(*names: str) -> Policy:
 
     Raises ConfigurationError: no name.
     """
-    return _HasRole(_names("has_role", names))
+    return _Has("roles", _names("has_role", names))
 
 
 def all_of(*policies: Policy) -> Policy:
@@ -217,21 +204,10 @@ def _joined(kind: type[_AllOf] | type[_AnyOf], policies: tuple[Policy, ...]) -> 
 
 
 def _names(function: str, names: tuple[str, ...]) -> frozenset[str]:
-    if not names:
-        raise ConfigurationError([f"{function}: give at least one name"])
-    for name in names:
-        _check_name(function, name)
+    if not names or not all(isinstance(name, str) and name.strip() for name in names):
+        raise ConfigurationError([f"{function}: give names, each a string with content"])
     return frozenset(names)
-
-
-def _check_name(function: str, name: object) -> None:
-    if not isinstance(name, str) or not name.strip():
-        raise ConfigurationError([f"{function}: each name must be a string with content"])
 
 
 def _listed(names: frozenset[str]) -> str:
     return ", ".join(sorted(names))
-
-
-def _call(function: str, names: frozenset[str]) -> str:
-    return f"{function}({', '.join(repr(name) for name in sorted(names))})"

@@ -9,7 +9,7 @@ from dataclasses import InitVar, dataclass, field
 from urllib.parse import urlsplit
 
 from atjwt.core import configuration
-from atjwt.core.jwks import KeySet
+from atjwt.core.jwk import KeySet
 from atjwt.core.key_record import KeyPolicy
 from atjwt.core.profile import AUTH0, RFC9068, Profile
 from atjwt.errors import ConfigurationError

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, TypeGuard
 
-from atjwt.core.jwks import VerificationKey
+from atjwt.core.jwk import VerificationKey
 from atjwt.core.profile import PROFILES, Profile, Type
 from atjwt.core.token import UnverifiedToken
 from atjwt.core.trusted_issuer import TrustedIssuer
