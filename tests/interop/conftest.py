@@ -28,7 +28,10 @@ def authorization_server() -> Iterator[AuthorizationServer]:
     """A node-oidc-provider on loopback, started here and ended here."""
     if shutil.which("node") is None:
         _missing("node is not installed", f"install Node.js 20.20 or later, then run: {INSTALL}")
-    if not (HERE / "node_modules" / "oidc-provider").is_dir():
+    if not (HERE / "node_modules" / "oidc-provider" / "package.json").is_file():
         _missing("oidc-provider is not installed", f"run: {INSTALL}")
-    with running() as server:
+    with pytest.MonkeyPatch.context() as environment, running() as server:
+        # Where a proxy is configured for all else, it would be asked for our own loopback too.
+        for name in ("NO_PROXY", "no_proxy"):
+            environment.setenv(name, "127.0.0.1", prepend=",")
         yield server

@@ -110,6 +110,15 @@ def test_both_profiles_may_be_open_while_an_api_migrates(
     assert _verify(server, authorization_server.machine_token()).profile == RFC9068
 
 
+def test_a_token_is_verified_where_there_is_no_event_loop(
+    authorization_server: AuthorizationServer,
+) -> None:
+    """`verify_sync` fetches the same keys and gives the same principal."""
+    token = authorization_server.machine_token()
+    found = _resource_server(authorization_server).verify_sync(token)
+    assert found == _verify(_resource_server(authorization_server), token)
+
+
 def test_a_cold_start_under_load_costs_one_fetch_of_each(
     authorization_server: AuthorizationServer,
 ) -> None:
@@ -285,7 +294,7 @@ def test_a_guarded_app_answers_as_the_rfcs_say(authorization_server: Authorizati
 
 # --- rotation -----------------------------------------------------------------------------------
 
-# Times a thousandth of what an API would have, so that what takes hours there is seen here.
+# About a thousandth of the usual times, so that what takes an API hours is seen here.
 QUICK = KeyPolicy(fresh=0.5, stale=5, cooldown=0.05)
 
 

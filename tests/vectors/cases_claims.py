@@ -63,7 +63,7 @@ def _audience(made: Sheet, keys: Keys, profile: Profile) -> None:
     accepted: list[tuple[str, object, object, str]] = [
         ("array-of-one", [API], API, "an array of one is as good as the string"),
         ("among-others", [USERINFO, API], API, "our identifier is one member"),
-        ("last-of-many", [*(f"{OTHER}{n}" for n in range(20)), API], API, "the place says nothing"),
+        ("last-of-many", [*(f"{OTHER}{n}" for n in range(5)), API], API, "the place says nothing"),
         ("twice", [API, API], API, "naming us twice is naming us"),
         ("second-name", OTHER, [API, OTHER], "one API can have several names"),
         ("both-names", [OTHER, API], [API, OTHER], "both of the API's names"),
@@ -85,7 +85,6 @@ def _audience(made: Sheet, keys: Keys, profile: Profile) -> None:
         "containing": (f"x {API} x", "our identifier inside another string is not ours"),
         "space-joined": (f"{OTHER} {API}", "aud is no list in a string"),
         "space": (f" {API}", "nothing is trimmed"),
-        "empty-string": ("", "an empty audience is nobody's"),
         "others": ([OTHER, USERINFO], "an array of other APIs"),
         "array-containing": ([f"{API}v1", API[:-1]], "members are compared whole"),
         "wildcard": ("*", "an audience is no pattern"),
@@ -100,11 +99,12 @@ def _audience(made: Sheet, keys: Keys, profile: Profile) -> None:
     wrong: dict[str, object] = {
         "null": None, "number": 1, "true": True, "object": {API: API}, "empty-array": [],
         "array-with-number": [API, 1], "array-with-null": [None, API], "nested-array": [[API]],
+        "empty-string": "", "array-with-empty-string": [API, ""],
     }  # fmt: skip
     for name, audience in wrong.items():
         made.bad(
             f"aud-{profile.name}-{name}", profile.make(keys, {**profile.claims, "aud": audience}),
-            "invalid_claim", "aud is a string or an array of strings with at least one member",
+            "invalid_claim", "aud is a string or an array of strings, and neither is empty",
             "RFC 7519 section 4.1.3; token-profiles T24", **_where(profile),
         )  # fmt: skip
     made.bad(
@@ -131,7 +131,8 @@ def _required(made: Sheet, keys: Keys, profile: Profile) -> None:
 
 
 def _optional(made: Sheet, keys: Keys, profile: Profile) -> None:
-    wrong = {**WRONG, **dict.fromkeys(OPTIONAL[profile.name], NOT_STRINGS)}
+    few = {name: NOT_STRINGS[name] for name in ("null", "number")}
+    wrong = {**WRONG, **dict.fromkeys(OPTIONAL[profile.name], few)}
     for member, values in wrong.items():
         for name, value in values.items():
             made.bad(
@@ -169,7 +170,7 @@ def _scope(made: Sheet, keys: Keys, profile: Profile) -> None:
             principal(claims, profile.name, scopes=scopes), why,
             "RFC 6749 section 3.3; token-profiles T16 and T17", **_where(profile),
         )  # fmt: skip
-    claims = {**without(profile.claims, "scope"), "scp": ["read:items"], "permissions": ["a b", "a b"]}
+    claims = {**profile.claims, "scp": ["read:items"], "permissions": ["a b", "a b"]}
     made.good(
         f"scope-{profile.name}-elsewhere", profile.make(keys, claims),
         principal(claims, profile.name, permissions=["a b"]),

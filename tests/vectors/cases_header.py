@@ -12,10 +12,10 @@ from vectors.making import (
     Sheet,
     assemble,
     b64,
+    caller,
     generic,
     issue,
     json_bytes,
-    principal,
     seal,
     tenant,
     without,
@@ -64,7 +64,6 @@ def _text(made: Sheet, keys: Keys) -> None:
         ("nan", text[:-1] + b',"x":NaN}', "a number is finite"),
         ("1e400", text[:-1] + b',"x":1e400}', "a number is finite"),
         ("surrogate-in-kid", text.replace(b"ec-1", b"ec-\\ud800"), "half a pair is no character"),
-        ("5000-digits", text[:-1] + b',"x":' + b"9" * 5_000 + b"}", "integers are bounded"),
         ("trailing-junk", text + b"}", "the text is one JSON value and nothing more"),
     ):
         made.bad(
@@ -117,7 +116,7 @@ def _typ(made: Sheet, keys: Keys) -> None:
         made.good(
             f"typ-accepted-{typ}",
             issue({**RFC9068_HEADER, "typ": typ}, RFC9068_CLAIMS, keys["ec-1"]),
-            principal(RFC9068_CLAIMS, "rfc9068"),
+            caller(RFC9068_CLAIMS, "rfc9068"),
             "media types are case-insensitive, and application/ may be left out",
             "RFC 9068 section 4; RFC 7515 section 4.1.9", **BOTH,
         )  # fmt: skip
@@ -125,7 +124,7 @@ def _typ(made: Sheet, keys: Keys) -> None:
         made.good(
             f"typ-accepted-{typ}",
             issue({**RFC9068_HEADER, "typ": typ}, AUTH0_HERE, keys["ec-1"]),
-            principal(AUTH0_HERE, "auth0"),
+            caller(AUTH0_HERE, "auth0"),
             "the Auth0 profile's typ is JWT, in any case", "RFC 7519 section 5.1", **BOTH,
         )  # fmt: skip
     for typ, why in (
@@ -227,7 +226,7 @@ def _kid(made: Sheet, keys: Keys) -> None:
         ("name-of-an-attribute", "__proto__", "a kid is no attribute"),
         ("asterisk", "*", "a kid is no pattern"),
         ("regular-expression", "ec-.", "a kid is no pattern"),
-        ("long", "k" * 3_000, "a long kid is just another kid"),
+        ("long", "k" * 1_000, "a long kid is just another kid"),
     ):
         made.bad(
             f"kid-{name}", _es256(keys, {**RFC9068_HEADER, "kid": kid}), "unknown_key", why,
@@ -272,7 +271,7 @@ def _own_keys(made: Sheet, keys: Keys) -> None:
 
 
 def _never_read(made: Sheet, keys: Keys) -> None:
-    for name, extra in {
+    ignored: dict[str, dict[str, Any]] = {
         "jwk": {"jwk": keys.jwk("stranger-ec")},
         "jwk-of-no-type": {"jwk": 7},
         "jku": {"jku": "https://evil.example/jwks.json"},
@@ -283,10 +282,11 @@ def _never_read(made: Sheet, keys: Keys) -> None:
         "zip": {"zip": "DEF"},
         "iss": {"iss": "https://evil.example", "aud": "x", "exp": 0},
         "unknown": {"x": {"y": [None, True, 1.5]}, "": 0},
-    }.items():
+    }
+    for name, extra in ignored.items():
         made.good(
             f"never-read-{name}", _es256(keys, {**RFC9068_HEADER, **extra}),
-            principal(RFC9068_CLAIMS, "rfc9068"),
+            caller(RFC9068_CLAIMS, "rfc9068"),
             "the member is not looked at, so it spoils nothing", "RFC 7515 section 4; DESIGN 2",
             **HERE,
         )  # fmt: skip

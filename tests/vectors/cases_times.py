@@ -64,9 +64,9 @@ def _edges(made: Sheet, keys: Keys, profile: Profile) -> None:
 
 def _types(made: Sheet, keys: Keys, profile: Profile) -> None:
     wrong: dict[str, object] = {
-        "null": None, "true": True, "false": False, "string": str(EXPIRES), "empty-string": "",
+        "null": None, "true": True, "false": False, "string": str(EXPIRES),
         "array": [EXPIRES], "object": {"value": EXPIRES}, "negative": -1, "negative-float": -0.5,
-        "past-2-53": 2**53 + 2, "1e300": 1e300, "date": "2026-11-22T00:00:00Z",
+        "past-2-53": 2**53 + 2, "1e300": 1e300,
     }  # fmt: skip
     for member in ("exp", "nbf", "iat"):
         for name, value in wrong.items():

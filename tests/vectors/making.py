@@ -12,7 +12,7 @@ in the data, because HS256 is verified with it, says what it is.
 import base64
 import json
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -28,10 +28,10 @@ EXPIRES: Final = 1_790_086_400
 API: Final = "https://api.acme.test/"
 TENANT: Final = "https://acme.eu.auth0.com/"
 USERINFO: Final = "https://acme.eu.auth0.com/userinfo"
-GENERIC: Final = "https://issuer.example.org"
+GENERIC: Final = "https://as.example"
 NEIGHBOUR: Final = "https://neighbour.example.net"
 
-SECRET: Final = "test-only-secret-published-in-this-repository-0123456789"  # noqa: S105 - says what it is
+SECRET: Final = "test-only-secret-published-in-this-repository-0123456789"
 
 # --- Bytes ---------------------------------------------------------------------------------------
 
@@ -147,7 +147,6 @@ AUTH0_CLAIMS: Final = {
     "iat": ISSUED,
     "exp": EXPIRES,
     "azp": "cliA",
-    "scope": "read:items",
 }
 RFC9068_CLAIMS: Final = {
     "iss": GENERIC,
@@ -157,7 +156,6 @@ RFC9068_CLAIMS: Final = {
     "exp": EXPIRES,
     "client_id": "cliA",
     "jti": "j-1",
-    "scope": "read:items",
 }
 
 # --- Settings and expectations -------------------------------------------------------------------
@@ -193,6 +191,12 @@ def principal(claims: Mapping[str, Any], profile: str, **changes: object) -> dic
     return expected | changes
 
 
+def caller(claims: Mapping[str, Any], profile: str) -> dict[str, Any]:
+    """The few fields that say whose token it is, where the case is about something else."""
+    whole = principal(claims, profile)
+    return {name: whole[name] for name in ("subject", "client_id", "profile")}
+
+
 @dataclass(frozen=True)
 class Profile:
     """What a case that applies to both profiles needs to know of one of them."""
@@ -226,18 +230,19 @@ class Sheet:
     def __init__(self, description: str, key_sets: Mapping[str, dict[str, Any]]) -> None:
         self.description = description
         self.key_sets = key_sets
-        self.cases: list[dict[str, Any]] = []
+        self.settings: dict[str, dict[str, Any]] = {}
+        self.cases: dict[str, dict[str, Any]] = {}
 
     def good(
         self, name: str, token: object, expected: Mapping[str, Any], why: str, source: str,
-        *, settings: Mapping[str, Any], jwks: str | None, now: int = NOW,
+        *, settings: dict[str, Any], jwks: str | None, now: int = NOW,
     ) -> None:  # fmt: skip
         """The token is let in, as this principal."""
         self._add(name, token, {"principal": dict(expected)}, why, source, settings, jwks, now)
 
     def bad(
         self, name: str, token: object, reason: str, why: str, source: str,
-        *, settings: Mapping[str, Any], jwks: str | None, now: int = NOW,
+        *, settings: dict[str, Any], jwks: str | None, now: int = NOW,
     ) -> None:  # fmt: skip
         """The token is refused, for this reason."""
         status = 400 if reason == "malformed_credentials" else 401
@@ -246,37 +251,37 @@ class Sheet:
 
     def _add(
         self, name: str, token: object, expect: Mapping[str, Any], why: str, source: str,
-        settings: Mapping[str, Any], jwks: str | None, now: int,
+        settings: dict[str, Any], jwks: str | None, now: int,
     ) -> None:  # fmt: skip
-        if any(case["id"] == name for case in self.cases):
+        if name in self.cases:
             raise ValueError(f"two cases are called {name}")
-        self.cases.append(
-            {
-                "id": name,
-                "token": token,
-                "settings": dict(settings),
-                "jwks": jwks,
-                "now": now,
-                "expect": dict(expect),
-                "why": why,
-                "source": source,
-            }
-        )
+        self.cases[name] = {
+            "id": name, "token": token, "settings": self._named(settings), "jwks": jwks, "now": now,
+            "expect": expect, "why": why, "source": source,
+        }  # fmt: skip
+
+    def _named(self, settings: dict[str, Any]) -> str:
+        base = "tenant" if settings.get("auth0") else "-".join(settings["profiles"])
+        number = 1
+        while self.settings.setdefault(name := f"{base}-{number}", settings) != settings:
+            number += 1
+        return name
 
     def text(self) -> str:
         """The file, one case a line."""
-        lines = ",\n".join(_line(case) for case in self.cases)
-        sets = ",\n".join(f"{_line(name)}: {_line(self.key_sets[name])}" for name in self._used())
+        used = {case["jwks"] for case in self.cases.values()}
+        for settings in self.settings.values():
+            used |= {other["jwks"] for other in settings.get("also", ())}
+        key_sets = {name: self.key_sets[name] for name in sorted(used - {None})}
+        cases = ",\n".join(_line(case) for case in self.cases.values())
         return (
-            f'{{"description": {_line(self.description)},\n"key_sets": {{\n{sets}\n}},\n'
-            f'"cases": [\n{lines}\n]}}\n'
+            f'{{"description":{_line(self.description)},\n"settings":{{\n{_lines(self.settings)}\n}},\n'
+            f'"key_sets":{{\n{_lines(key_sets)}\n}},\n"cases":[\n{cases}\n]}}\n'
         )
 
-    def _used(self) -> Iterator[str]:
-        used = {case["jwks"] for case in self.cases}
-        for case in self.cases:
-            used |= {other["jwks"] for other in case["settings"].get("also", ())}
-        return (name for name in sorted(used - {None}))
+
+def _lines(members: Mapping[str, object]) -> str:
+    return ",\n".join(f"{_line(name)}:{_line(value)}" for name, value in members.items())
 
 
 def _line(value: object) -> str:

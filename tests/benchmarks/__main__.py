@@ -1,0 +1,39 @@
+"""Rows a, b, i, j and k of DESIGN section 8, side by side in one run: `python tests/benchmarks`.
+
+    --rounds 31       how often every case is measured
+    --quick           small sets of tokens and short batches: the figures mean nothing
+    --json            the figures, for a program
+
+Only ratios travel between machines. On a machine that does other things too, pin it to one core
+(`taskset -c 1`), and read differences under 15 % between two runs as noise.
+"""
+
+import argparse
+import json
+import platform
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measures and prints."""
+    if not __package__:  # started as a folder, `python tests/benchmarks`
+        sys.path[0] = str(Path(__file__).resolve().parents[1])
+    from benchmarks.cases import cases
+    from benchmarks.imports import measure_imports
+    from benchmarks.measure import measure
+    from benchmarks.tokens import signers
+
+    parser = argparse.ArgumentParser(prog="benchmarks", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--rounds", type=int, default=31)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args(arguments)
+    quick = options.quick
+    found = cases(signers(), distinct=20 if quick else 1_000, cached=200 if quick else 100_000)
+    samples = measure(found, rounds=options.rounds, batch_ms=0.1 if quick else 10)
+    samples |= measure_imports(min(options.rounds, 15))
+    result = _result(samples)
+    print(json.dumps(result, indent=1, ensure_ascii=False) if options.json else _table(result))
