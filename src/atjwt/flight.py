@@ -13,11 +13,12 @@ from time import monotonic
 class Flight:
     """One fetch under way. It lands once, well or badly; what came of it is in the record.
 
-    started: when, by the wall clock.
+    number: counts an issuer's flights; a token is answered for by a flight that began after it came.
+    patience: seconds after which it is given up for lost.
     """
 
-    def __init__(self, started: float, patience: float) -> None:
-        self.started = started
+    def __init__(self, number: int, patience: float) -> None:
+        self.number = number
         self._lost_at = monotonic() + patience
         self._landing: Future[None] = Future()
 

@@ -72,6 +72,7 @@ class JwksClient:
         self.clock = clock
         self.fetch = fetch or HttpFetcher(max_bytes=issuer.key_policy.max_bytes)
         self.record = KeyRecord()
+        self.launched = 0
         self._reporter = reporter
         self._spread = uniform(0.6, 0.8)  # noqa: S311 - keeps processes apart, guards nothing
         self._lock = threading.Lock()
@@ -104,12 +105,12 @@ class JwksClient:
         *,
         kid: str | None,
         alg: str,
-        arrived: float,
+        arrived: int,
         after: Flight | None = None,
     ) -> VerificationKey | Flight:
         """The one key for a token, or the flight to wait for before looking again.
 
-        arrived: when the token came. A flight that started later has answered for it.
+        arrived: how many flights had been started when the token came. A later one answers for it.
         after: the flight that was waited for.
         Raises InvalidToken: none or several fit. KeysUnavailable: that cannot be said now.
         """
@@ -153,9 +154,9 @@ class JwksClient:
                 return None
             return self._start(now)
 
-    def _answered(self, kid: str | None, arrived: float, after: Flight | None, now: float) -> bool:
+    def _answered(self, kid: str | None, arrived: int, after: Flight | None, now: float) -> bool:
         """Whether the flight waited for was later than the token, so that its word is final."""
-        if after is None or after.started < arrived:
+        if after is None or after.number <= arrived:
             return False
         if not self.record.failures:
             if len(self._unknown) >= MAX_REMEMBERED:
@@ -182,7 +183,8 @@ class JwksClient:
             self.record = failed(self.record, self.issuer.key_policy, now, retry_after=None)
             flight.land()
         policy = self.issuer.key_policy
-        self._flight = flight = Flight(now, policy.timeout + min(_GRACE, policy.timeout))
+        self.launched += 1
+        self._flight = flight = Flight(self.launched, policy.timeout + min(_GRACE, policy.timeout))
         thread = threading.Thread(
             target=self._fly, args=(flight, forced), name="atjwt-keys", daemon=True
         )

@@ -57,7 +57,7 @@ class _Admitted(NamedTuple):
     issuer: TrustedIssuer
     profile: Profile
     client: JwksClient
-    arrived: float
+    arrived: int
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -296,7 +296,8 @@ class ResourceServer:
         check_token68(credentials, max_size=self.max_token_size)
         token = parse_token(credentials)
         issuer, profile = admit(token, self._issuers)
-        return _Admitted(token, issuer, profile, self._clients[issuer.issuer], self.clock())
+        client = self._clients[issuer.issuer]
+        return _Admitted(token, issuer, profile, client, client.launched)
 
     def _look(self, admitted: _Admitted, after: Flight | None) -> VerificationKey | Flight:
         """Step 4: the one key, or the fetch to wait for."""

@@ -10,11 +10,8 @@ Only ratios travel between machines. On a machine that does other things too, pi
 
 import argparse
 import json
-import platform
 import sys
-from importlib.metadata import version
 from pathlib import Path
-from statistics import median
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -24,6 +21,7 @@ def main(arguments: list[str] | None = None) -> None:
     from benchmarks.cases import cases
     from benchmarks.imports import measure_imports
     from benchmarks.measure import measure
+    from benchmarks.report import result, table
     from benchmarks.tokens import signers
 
     parser = argparse.ArgumentParser(prog="benchmarks", description=(__doc__ or "").split("\n")[0])
@@ -35,5 +33,9 @@ def main(arguments: list[str] | None = None) -> None:
     found = cases(signers(), distinct=20 if quick else 1_000, cached=200 if quick else 100_000)
     samples = measure(found, rounds=options.rounds, batch_ms=0.1 if quick else 10)
     samples |= measure_imports(min(options.rounds, 15))
-    result = _result(samples)
-    print(json.dumps(result, indent=1, ensure_ascii=False) if options.json else _table(result))
+    run = result(samples)
+    print(json.dumps(run, indent=1, ensure_ascii=False) if options.json else table(run))
+
+
+if __name__ == "__main__":
+    main()

@@ -123,7 +123,10 @@ def _requests(server: ResourceServer | None) -> Callable[[bytes], None]:
 
 
 def _in_an_app(signer: Signer, tokens: Sequence[bytes]) -> list[Case]:
-    guarded, bare = _requests(_server(signer)), _requests(None)
+    server = _server(signer)
+    for token in tokens:
+        server.verify_sync(token)
+    guarded, bare = _requests(server), _requests(None)
     new = _requests(_server(signer, token_cache_size=0))
 
     def of(request: Callable[[bytes], None], some: Sequence[bytes]) -> Batch:

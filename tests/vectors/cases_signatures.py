@@ -69,8 +69,8 @@ def _rsa_signatures(made: Sheet, keys: Keys) -> None:
         ("PS256-without-salt", "PS256", pss(0), "the salt is as long as the hash"),
         ("PS256-long-salt", "PS256", pss(64), "the salt is as long as the hash"),
         ("RS256-empty", "RS256", lambda m: b"", "an empty signature is no signature"),
-        ("RS256-short", "RS256", lambda m: sign("RS256", m, key)[:-1], "a byte of the signature is missing"),
-        ("RS256-long", "RS256", lambda m: sign("RS256", m, key) + b"\0", "the signature has a byte too many"),
+        ("RS256-short", "RS256", lambda m: sign("RS256", m, key)[:-1], "one byte is missing"),
+        ("RS256-long", "RS256", lambda m: sign("RS256", m, key) + b"\0", "one byte is too many"),
         ("RS256-leading-zero", "RS256", lambda m: b"\0" + sign("RS256", m, key),
          "the same number in one byte more"),
         ("RS256-zero", "RS256", lambda m: bytes(256), "a signature of zeros"),
@@ -126,8 +126,8 @@ def _ec_signatures(made: Sheet, keys: Keys) -> None:
         "one": (raw(1, 1), "a signature anybody can write"),
         "maximum": (b"\xff" * 64, "r and s are below the order"),
         "s-plus-order": (raw(r, s + order, 33), "s is below the order, and of 32 bytes"),
-        "short": (signature[:-1], "a byte of the signature is missing"),
-        "long": (signature + b"\0", "the signature has a byte too many"),
+        "short": (signature[:-1], "one byte is missing"),
+        "long": (signature + b"\0", "one byte is too many"),
         "halves-of-33-bytes": (raw(r, s, 33), "r and s are 32 bytes each"),
         "halves-swapped": (signature[32:] + signature[:32], "r comes before s"),
         "half": (signature[:32], "r without s is half a signature"),
@@ -163,12 +163,12 @@ def _okp_signatures(made: Sheet, keys: Keys) -> None:
     above = int.from_bytes(signature[32:], "little") + ED25519_ORDER
     cases = {
         "zero": (bytes(64), "a signature of zeros"),
-        "short": (signature[:-1], "a byte of the signature is missing"),
-        "long": (signature + b"\0", "the signature has a byte too many"),
+        "short": (signature[:-1], "one byte is missing"),
+        "long": (signature + b"\0", "one byte is too many"),
         "empty": (b"", "an empty signature is no signature"),
         "s-above-the-order": (signature[:32] + above.to_bytes(32, "little"),
                               "s is below the order, or one token has two spellings"),
-        "of-Ed448": (sign("Ed448", signing_input.encode(), keys["ed-448"]), "a signature on another curve"),
+        "of-Ed448": (sign("Ed448", signing_input.encode(), keys["ed-448"]), "another curve's signature"),
     }  # fmt: skip
     for name, (changed, why) in cases.items():
         made.bad(
