@@ -8,16 +8,15 @@ set; anything else takes the full path, so that the verdict is the same. Refusal
 remembered. The clock is read once per request, and again after a wait.
 """
 
-import asyncio
 import os
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict, Unpack
 
+import anyio
 from cachetools import LRUCache
 
 from atjwt.core import configuration
@@ -48,6 +47,18 @@ class _Remembered(NamedTuple):
     client: JwksClient
     since: float
     until: float
+
+
+class _Settings(TypedDict, total=False):
+    """What `ResourceServer.from_env` takes besides the environment."""
+
+    leeway: float
+    token_cache_size: int
+    max_token_size: int
+    observers: Collection[Observer]
+    realm: str | None
+    clock: Callable[[], float]
+    fetch: Fetch | None
 
 
 class _Admitted(NamedTuple):
@@ -134,7 +145,7 @@ class ResourceServer:
 
     @classmethod
     def from_env(
-        cls, environ: Mapping[str, str] = os.environ, **settings: object
+        cls, environ: Mapping[str, str] = os.environ, **settings: Unpack[_Settings]
     ) -> "ResourceServer":
         """A resource server for one Auth0 tenant, configured by the environment.
 
@@ -159,7 +170,7 @@ class ResourceServer:
         return cls(
             audience=_words(environ["AUTH0_AUDIENCE"]),
             issuers=[issuer],
-            **settings,  # type: ignore[arg-type]  # the constructor checks them
+            **settings,
         )
 
     async def verify(self, token: str | bytes) -> Principal:
@@ -245,10 +256,9 @@ class ResourceServer:
         """Fetches the keys that are not in hand, for at most `timeout` seconds. Never raises."""
         now = self._now()
         flights = [flight for client in self._clients.values() if (flight := client.refresh(now))]
-        with suppress(TimeoutError):
-            async with asyncio.timeout(timeout):
-                for flight in flights:
-                    await flight.landed()
+        with anyio.move_on_after(timeout):
+            for flight in flights:
+                await flight.landed()
         return self.health()
 
     def _now(self) -> float:

@@ -11,10 +11,11 @@ REQUIRED: Mapping[str, tuple[str, ...]] = {
     "auth0": ("sub", "azp"),
     "rfc9068": ("sub", "client_id", "jti"),
 }
-# Required of the other profile, so here only typed.
+SHARED = ("gty", "org_id", "org_name", "acr", "sub_profile", "client_profile")
+# What the other profile requires is only typed here.
 OPTIONAL: Mapping[str, tuple[str, ...]] = {
-    "auth0": ("client_id", "jti", "gty", "org_id", "org_name", "acr"),
-    "rfc9068": ("azp", "gty", "org_id", "org_name", "acr"),
+    "auth0": ("client_id", "jti", *SHARED),
+    "rfc9068": ("azp", *SHARED),
 }
 
 NOT_STRINGS: dict[str, object] = {

@@ -54,6 +54,10 @@ AT_A_TENANT: list[tuple[str, dict[str, Any], str, str, str]] = [
      "a login in an Organization", "token-profiles 1.3"),
     ("authorization_details-array", {**USER, "authorization_details": [{"type": "payment"}]}, "user",
      "rich authorization details as RFC 9396 writes them", "RFC 9396 section 9"),
+    ("authorization_details-lone-object",
+     {**USER, "authorization_details": {"type": "payment"}}, "user",
+     "Auth0's profile page shows a lone object for both profiles, which is tolerated",
+     "token-profiles T32"),
     ("agent-id", {
         **USER, "sub": "agt_5Xk2", "sub_profile": "ai_agent", "client_profile": "service ai_agent",
         "act": {"sub": "CLIENTaaaa", "sub_profile": "ai_agent"}}, "agent",

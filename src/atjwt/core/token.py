@@ -98,17 +98,18 @@ _DECODER = json.JSONDecoder(
 )
 
 
-def _depth(value: object) -> int:
-    depth, level = 0, [value]
+def _depth(value: dict[str, object]) -> int:
+    depth = 0
+    level: list[dict[str, object] | list[object]] = [value]
     while level:
         depth += 1
         level = [
             inner
             for outer in level
-            if isinstance(outer, dict | list)
             for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
         ]
-    return depth - 1
+    return depth
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -139,22 +140,26 @@ def parse_token(token: bytes) -> UnverifiedToken:
     if signing_input.count(b".") != 1:
         raise _not_signed(token.count(b"."))
     encoded_header, _, encoded_claims = signing_input.partition(b".")
-    try:
-        header_text = read_base64url(encoded_header)
-        payload = read_base64url(encoded_claims)
-        signature = read_base64url(signature)
-    except ValueError as error:
-        raise InvalidToken(Reason.INVALID_ENCODING, str(error)) from None
-    try:
-        header = read_json_object(header_text)
-    except ValueError as error:
-        raise InvalidToken(Reason.INVALID_JSON, f"header: {error}") from None
-    alg, kid, typ = _read_header(header)
-    try:
-        claims = read_json_object(payload)
-    except ValueError as error:
-        raise InvalidToken(Reason.INVALID_JSON, f"claims: {error}") from None
+    # The header first: what it demands must not cost the work of reading the rest.
+    alg, kid, typ = _read_header(_read_object("header", _read_segment("header", encoded_header)))
+    payload = _read_segment("claims", encoded_claims)
+    signature = _read_segment("signature", signature)
+    claims = _read_object("claims", payload)
     return UnverifiedToken(alg, kid, typ, claims, payload, signing_input, signature)
+
+
+def _read_segment(name: str, segment: bytes) -> bytes:
+    try:
+        return read_base64url(segment)
+    except ValueError as error:
+        raise InvalidToken(Reason.INVALID_ENCODING, f"{name}: {error}") from None
+
+
+def _read_object(name: str, text: bytes) -> dict[str, object]:
+    try:
+        return read_json_object(text)
+    except ValueError as error:
+        raise InvalidToken(Reason.INVALID_JSON, f"{name}: {error}") from None
 
 
 def _not_signed(dots: int) -> InvalidToken:

@@ -74,24 +74,35 @@ class TrustedIssuer:
         domain: str,
         *,
         profiles: Collection[Profile] = frozenset({AUTH0, RFC9068}),
-        algorithms: Collection[str] = ("RS256", "PS256"),
-        **settings: object,
+        algorithms: Collection[str] = (),
+        jwks_uri: str | None = None,
+        jwks: Mapping[str, object] | None = None,
+        secret: bytes | str | None = None,
+        tenant: str | None = None,
+        unsafe_http: bool = False,
+        key_policy: KeyPolicy = KeyPolicy(),
     ) -> "TrustedIssuer":
         """An Auth0 tenant, by its domain or custom domain.
 
-        `https://` and the slash that ends every Auth0 issuer are added. Accepts both profiles
-        unless told otherwise.
-        settings: as of `TrustedIssuer`.
+        `https://` and the slash that ends every Auth0 issuer are added. Accepts both profiles, and
+        RS256 and PS256, unless told otherwise. The other arguments are as of `TrustedIssuer`.
         """
         if not isinstance(domain, str) or not domain.strip():
             raise ConfigurationError(["TrustedIssuer.auth0: give the tenant's domain"])
-        url = domain if "://" in domain else f"https://{domain}"
-        url = url.rstrip("/") + "/"
-        if urlsplit(url).path != "/":
+        url = (domain if "://" in domain else f"https://{domain}").rstrip("/") + "/"
+        if url.partition("://")[2].count("/") != 1:
             raise ConfigurationError(["TrustedIssuer.auth0: give a domain without a path"])
-        if "secret" in settings:
-            algorithms = ("HS256",) if tuple(algorithms) == ("RS256", "PS256") else algorithms
-        issuer = cls(url, profiles=profiles, algorithms=algorithms, **settings)  # type: ignore[arg-type]
+        issuer = cls(
+            url,
+            profiles=profiles,
+            algorithms=algorithms or (("RS256", "PS256") if secret is None else ()),
+            jwks_uri=jwks_uri,
+            jwks=jwks,
+            secret=secret,
+            tenant=tenant,
+            unsafe_http=unsafe_http,
+            key_policy=key_policy,
+        )
         object.__setattr__(issuer, "is_auth0", True)
         return issuer
 

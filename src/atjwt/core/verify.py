@@ -187,8 +187,9 @@ def _is_audience(value: object) -> bool:
     return type(value) is list and bool(value) and all(type(name) is str and name for name in value)
 
 
-def _is_objects(value: object) -> bool:
-    return type(value) is list and all(type(item) is dict for item in value)
+def _is_details(value: object) -> bool:
+    items = value if type(value) is list else [value]
+    return all(type(item) is dict for item in items)
 
 
 _NUMBERS = (int, float)
@@ -199,8 +200,7 @@ _IS: Mapping[Type, Callable[[object], bool]] = {
     Type.STRINGS: _is_strings,
     Type.AUDIENCE: _is_audience,
     Type.OBJECT: lambda value: type(value) is dict,
-    Type.OBJECTS: _is_objects,
-    Type.DETAILS: lambda value: type(value) is dict or _is_objects(value),
+    Type.DETAILS: _is_details,
 }
 _ROWS = {
     profile: tuple((member, _IS[member.type]) for member in profile.members)

@@ -1,0 +1,128 @@
+"""Step 0: the Authorization header → the access token."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from atjwt import AuthError, InvalidToken, Reason
+from atjwt.core.bearer import check_token68, find_credentials
+from atjwt.errors import InvalidRequest
+
+TOKEN68 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/"
+tokens = st.builds(
+    lambda body, padding: bytes(body) + b"=" * padding,
+    st.lists(st.sampled_from(TOKEN68), min_size=1, max_size=40),
+    st.integers(0, 3),
+)
+
+
+def header(*values: bytes) -> list[tuple[bytes, bytes]]:
+    return [(b"host", b"api"), *((b"authorization", value) for value in values), (b"x", b"y")]
+
+
+@given(tokens, st.integers(1, 3))
+def test_bearer_and_one_token(sent: bytes, spaces: int) -> None:
+    """What follows Bearer is found as it was sent, and is one token68."""
+    found = find_credentials(header(b"Bearer" + b" " * spaces + sent))
+    assert found == sent
+    check_token68(sent, max_size=100)
+
+
+@pytest.mark.parametrize("scheme", [b"Bearer", b"bearer", b"BEARER", b"bEaReR"])
+def test_case_of_scheme(scheme: bytes) -> None:
+    """The scheme is compared without case (RFC 9110 section 11.1)."""
+    assert find_credentials(header(scheme + b" abc")) == b"abc"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(b"Basic dTpw", b"DPoP abc", b"Bearerabc", b"Bearer2 abc", b"Token abc", b"abc", b""),
+        *(b"Digest realm=bearer", b'Digest a="b", bearerlike="c"', b"Basic bearer"),
+    ],
+)
+def test_another_scheme(value: bytes) -> None:
+    """Credentials of another scheme are not ours, so nothing was sent for us."""
+    assert find_credentials(header(value)) is None
+
+
+def test_no_header() -> None:
+    """Without an Authorization header nothing was sent, whatever other headers say."""
+    assert find_credentials([]) is None
+    assert find_credentials([(b"x-authorization", b"Bearer abc"), (b"cookie", b"a=b")]) is None
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        (b"Bearer abc", b"Bearer abc"),
+        (b"Bearer abc", b"Basic dTpw"),
+        (b"Basic dTpw", b"Bearer abc"),
+        (b"Basic dTpw", b"Basic dTpw"),
+        (b"", b"Bearer abc"),
+        (b"Bearer abc", b""),
+    ],
+)
+def test_two_headers(values: tuple[bytes, bytes]) -> None:
+    """More than one Authorization header is refused, even where both say the same."""
+    with pytest.raises(InvalidRequest) as caught:
+        find_credentials(header(*values))
+    assert caught.value.reason is Reason.MULTIPLE_CREDENTIALS
+
+
+@pytest.mark.parametrize("value", [b"Basic dTpw, Bearer abc", b"Basic dTpw,bearer abc"])
+def test_joined_headers(value: bytes) -> None:
+    """Two credentials that a proxy has joined into one header are still two."""
+    with pytest.raises(InvalidRequest) as caught:
+        find_credentials(header(value))
+    assert caught.value.reason is Reason.MULTIPLE_CREDENTIALS
+
+
+@pytest.mark.parametrize("value", [b"Bearer", b"bearer", b" Bearer ", b"Bearer\t", b"Bearer "])
+def test_nothing_follows(value: bytes) -> None:
+    """Bearer and nothing after it is a malformed request and not an absent token."""
+    with pytest.raises(InvalidRequest) as caught:
+        check_token68(find_credentials(header(value)) or b"", max_size=100)
+    assert caught.value.reason is Reason.MALFORMED_CREDENTIALS
+
+
+@given(st.binary(max_size=30))
+def test_token68_is_all_there_is(sent: bytes) -> None:
+    """Whatever is not a token68 from its first byte to its last is refused (RFC 6750 2.1)."""
+    body = sent.rstrip(b"=")
+    well_formed = bool(body) and all(byte in TOKEN68 for byte in body)
+    try:
+        check_token68(sent, max_size=100)
+    except InvalidRequest as error:
+        assert error.reason is Reason.MALFORMED_CREDENTIALS
+        assert not well_formed
+    else:
+        assert well_formed
+
+
+@pytest.mark.parametrize(
+    "sent", [b"abc, Bearer def", b"abc def", b"abc,def", b"abc\n", b"abc\t", b"=abc", b"a=b", b"="]
+)
+def test_not_one_token68(sent: bytes) -> None:
+    """One token stands alone: no second one, no comma, no line end, no padding before its end."""
+    with pytest.raises(InvalidRequest) as caught:
+        check_token68(sent, max_size=100)
+    assert caught.value.reason is Reason.MALFORMED_CREDENTIALS
+
+
+@pytest.mark.parametrize("size", [1, 64, 16_384])
+def test_size(size: int) -> None:
+    """A token of the largest size passes; one byte more is too large, whatever it is made of."""
+    check_token68(b"a" * size, max_size=size)
+    for sent in (b"a" * (size + 1), b"\x00" * (size + 1)):
+        with pytest.raises(InvalidToken) as caught:
+            check_token68(sent, max_size=size)
+        assert caught.value.reason is Reason.TOKEN_TOO_LARGE
+
+
+@pytest.mark.parametrize("sent", [b"marker!", b"marker" * 20])
+def test_errors_hold_nothing_sent(sent: bytes) -> None:
+    """What is wrong with credentials is said without repeating them."""
+    with pytest.raises(AuthError) as caught:
+        check_token68(sent, max_size=100)
+    assert "marker" not in f"{caught.value} {caught.value!r}"
