@@ -8,7 +8,7 @@ response has not begun; every other exception passes.
 """
 
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from starlette.authentication import AuthCredentials, UnauthenticatedUser
 
@@ -101,29 +101,31 @@ class AccessTokenMiddleware:
             return send(message)
 
         try:
-            await self._authenticate(scope)
+            principal = None
+            if not (self.public or self.allow_preflight) or not self._is_exempt(scope):
+                principal = await self.resource_server.authenticate(
+                    scope["headers"], method=scope.get("method"), url=scope["path"]
+                )
+                if principal is None and self.required:
+                    self._refuse(scope)
+            self._enter(scope, principal)
             await self.app(scope, receive, noting)
         except AuthError as error:
             if started:
                 raise
             await answer(self.resource_server.challenge(error), scope, send)
 
-    async def _authenticate(self, scope: Scope) -> None:
-        server = self.resource_server
-        principal = None
-        if not self._is_exempt(scope):
-            principal = await server.authenticate(
-                scope["headers"], method=scope.get("method"), url=scope["path"]
-            )
-            if principal is None and self.required:
-                self._explain_preflight(scope)
-                raise server.missing_token(method=scope.get("method"), url=scope["path"])
-        scope[SCOPE_KEY] = Authentication(server, principal)
+    def _enter(self, scope: Scope, principal: Principal | None) -> None:
+        scope[SCOPE_KEY] = Authentication(self.resource_server, principal)
         if principal is None:
             scope["user"], scope["auth"] = UnauthenticatedUser(), AuthCredentials()
         else:
             scope["user"] = principal
             scope["auth"] = AuthCredentials(["authenticated", *principal.scopes])
+
+    def _refuse(self, scope: Scope) -> NoReturn:
+        self._explain_preflight(scope)
+        raise self.resource_server.missing_token(method=scope.get("method"), url=scope["path"])
 
     def _is_exempt(self, scope: Scope) -> bool:
         if self.public and route_path(scope) in self.public:

@@ -159,3 +159,6 @@ class ConfigurationError(ValueError):
             "atjwt is not configured correctly:\n"
             + "\n".join(f"  - {problem}" for problem in self.problems)
         )
+
+    def __reduce__(self) -> tuple[type["ConfigurationError"], tuple[tuple[str, ...]]]:
+        return type(self), (self.problems,)

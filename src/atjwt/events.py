@@ -146,7 +146,11 @@ class Reporter:
         if self.observers:
             self.emit(
                 TokenAccepted(
-                    at=at, principal=principal, fingerprint=mark, remembered=False, notes=notes
+                    at=at,
+                    principal=principal,
+                    fingerprint=mark,
+                    remembered=False,
+                    notes=notes,
                 )
             )
 
@@ -160,6 +164,8 @@ class Reporter:
         path: str | None = None,
     ) -> None:
         """Reports a request that was not let in."""
+        if not self.observers and not logger.isEnabledFor(logging.INFO):
+            return
         mark = None if token is None else fingerprint(token)
         where = {"method": _safe(method), "path": _safe(path)}
         logger.info(
@@ -188,6 +194,8 @@ class Reporter:
         path: str | None = None,
     ) -> None:
         """Reports a policy that was not met."""
+        if not self.observers and not logger.isEnabledFor(logging.INFO):
+            return
         where = {"method": _safe(method), "path": _safe(path)}
         logger.info(
             "denied reason=%s detail=%r policy=%r kind=%s profile=%s method=%s path=%s",

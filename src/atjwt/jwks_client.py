@@ -101,12 +101,7 @@ class JwksClient:
         return True
 
     def look(
-        self,
-        *,
-        kid: str | None,
-        alg: str,
-        arrived: int,
-        after: Flight | None = None,
+        self, *, kid: str | None, alg: str, arrived: int, after: Flight | None = None
     ) -> VerificationKey | Flight:
         """The one key for a token, or the flight to wait for before looking again.
 
@@ -114,30 +109,34 @@ class JwksClient:
         after: the flight that was waited for.
         Raises InvalidToken: none or several fit. KeysUnavailable: that cannot be said now.
         """
+        now = self.clock()
+        record = self.record
+        if record.keys is not None and not record.due(now):
+            key = record.keys.only.get((kid, alg))
+            if key is not None:
+                return key
         if self.issuer.static_keys is not None:
             return select_key(self.issuer.static_keys, kid=kid, alg=alg)  # nothing is ever fetched
-        now = self.clock()
+        with self._lock:
+            return self._decide(kid, alg, arrived, after, now)
+
+    def _decide(
+        self, kid: str | None, alg: str, arrived: int, after: Flight | None, now: float
+    ) -> VerificationKey | Flight:
+        """As `look`, by the decision table. The lock is held."""
         record = self.record
         keys = record.usable(now)
         known = keys is not None and keys.knows(kid, alg)
         step = next_step(record, now, known=known, remembered=self._remembers(kid, now))
-        if step is Step.SERVE and keys is not None:
+        if known and keys is not None:
+            if step is Step.REFRESH:
+                self._start(now)
             return select_key(keys, kid=kid, alg=alg)
-        with self._lock:
-            # Whatever landed meanwhile counts.
-            record = self.record
-            keys = record.usable(now)
-            known = keys is not None and keys.knows(kid, alg)
-            step = next_step(record, now, known=known, remembered=self._remembers(kid, now))
-            if known and keys is not None:
-                if step is Step.REFRESH:
-                    self._start(now)
-                return select_key(keys, kid=kid, alg=alg)
-            if step is Step.FETCH and not self._answered(kid, arrived, after, now):
-                return self._start(now, forced=keys is not None)
-            if step is Step.UNKNOWN or (keys is not None and not record.failures):
-                raise InvalidToken(Reason.UNKNOWN_KEY, "the issuer has no key of that kid")
-            raise self._unavailable(record, now)
+        if step is Step.FETCH and not self._answered(kid, arrived, after, now):
+            return self._start(now, forced=keys is not None)
+        if step is Step.UNKNOWN or (keys is not None and not record.failures):
+            raise InvalidToken(Reason.UNKNOWN_KEY, "the issuer has no key of that kid")
+        raise self._unavailable(record, now)
 
     def health(self, now: float) -> "IssuerHealth":
         """How this issuer's keys stand."""

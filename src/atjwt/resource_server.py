@@ -20,7 +20,7 @@ import anyio
 from cachetools import LRUCache
 
 from atjwt.core import configuration
-from atjwt.core.bearer import check_token68, find_credentials
+from atjwt.core.bearer import check_size, check_token68, find_credentials
 from atjwt.core.challenge import Challenge, build_challenge
 from atjwt.core.jwk import VerificationKey
 from atjwt.core.policy import Policy, require
@@ -167,11 +167,7 @@ class ResourceServer:
         issuer = TrustedIssuer.auth0(
             environ["AUTH0_DOMAIN"].strip(), profiles={PROFILES[name] for name in listed}
         )
-        return cls(
-            audience=_words(environ["AUTH0_AUDIENCE"]),
-            issuers=[issuer],
-            **settings,
-        )
+        return cls(audience=_words(environ["AUTH0_AUDIENCE"]), issuers=[issuer], **settings)
 
     async def verify(self, token: str | bytes) -> Principal:
         """Judges one access token (steps 1 to 8 of the route).
@@ -180,7 +176,9 @@ class ResourceServer:
         """
         credentials = _to_bytes(token)
         try:
-            return self._recall(credentials) or await self._verify(credentials)
+            check_size(credentials, self.max_token_size)
+            digest = sha256(credentials).digest()
+            return self._recall(digest) or await self._verify(credentials, digest)
         except AuthError as error:
             self._reporter.refused(error, credentials, self._now())
             raise
@@ -189,7 +187,9 @@ class ResourceServer:
         """As `verify`, where there is no event loop; blocks while keys are fetched."""
         credentials = _to_bytes(token)
         try:
-            return self._recall(credentials) or self._verify_sync(credentials)
+            check_size(credentials, self.max_token_size)
+            digest = sha256(credentials).digest()
+            return self._recall(digest) or self._verify_sync(credentials, digest)
         except AuthError as error:
             self._reporter.refused(error, credentials, self._now())
             raise
@@ -208,7 +208,9 @@ class ResourceServer:
             credentials = find_credentials(headers)
             if credentials is None:
                 return None
-            return self._recall(credentials) or await self._verify(credentials)
+            check_size(credentials, self.max_token_size)
+            digest = sha256(credentials).digest()
+            return self._recall(digest) or await self._verify(credentials, digest)
         except AuthError as error:
             self._reporter.refused(error, credentials, self._now(), method=method, path=url)
             raise
@@ -264,47 +266,47 @@ class ResourceServer:
     def _now(self) -> float:
         return self.clock()
 
-    def _recall(self, credentials: bytes) -> Principal | None:
+    def _recall(self, digest: bytes) -> Principal | None:
         """The principal of a token that was verified before, if all of that still holds."""
-        digest = sha256(credentials).digest()
-        with self._lock:
-            found = self._remembered.get(digest)
-        if found is None:
+        try:
+            with self._lock:
+                principal, key, client, since, until = self._remembered[digest]
+        except KeyError:
             return None
         now = self.clock()
-        if not found.since <= now < found.until or not found.client.holds(found.key, now):
+        if not since <= now < until or not client.holds(key, now):
             return None
         if self._reporter.observers:
             self._reporter.emit(
                 TokenAccepted(
-                    at=now,
-                    principal=found.principal,
-                    fingerprint=digest.hex()[:16],
-                    remembered=True,
+                    at=now, principal=principal, fingerprint=digest.hex()[:16], remembered=True
                 )
             )
-        return found.principal
+        return principal
 
-    async def _verify(self, credentials: bytes) -> Principal:
+    async def _verify(self, credentials: bytes, digest: bytes) -> Principal:
         admitted = self._admit(credentials)
         found = self._look(admitted, None)
         while isinstance(found, Flight):
             await found.landed()
             found = self._look(admitted, found)
-        return self._judge(credentials, admitted, found)
+        return self._judge(admitted, found, digest)
 
-    def _verify_sync(self, credentials: bytes) -> Principal:
+    def _verify_sync(self, credentials: bytes, digest: bytes) -> Principal:
         admitted = self._admit(credentials)
         found = self._look(admitted, None)
         while isinstance(found, Flight):
             found.landed_within_patience()
             found = self._look(admitted, found)
-        return self._judge(credentials, admitted, found)
+        return self._judge(admitted, found, digest)
 
     def _admit(self, credentials: bytes) -> _Admitted:
         """Steps 0 to 3: what can be refused without a key."""
-        check_token68(credentials, max_size=self.max_token_size)
-        token = parse_token(credentials)
+        try:
+            token = parse_token(credentials)
+        except AuthError:
+            check_token68(credentials)  # what is none is answered as such
+            raise
         issuer, profile = admit(token, self._issuers)
         client = self._clients[issuer.issuer]
         return _Admitted(token, issuer, profile, client, client.launched)
@@ -319,7 +321,7 @@ class ResourceServer:
         except AuthError as error:
             raise _located(error, admitted) from None
 
-    def _judge(self, credentials: bytes, admitted: _Admitted, key: VerificationKey) -> Principal:
+    def _judge(self, admitted: _Admitted, key: VerificationKey, digest: bytes) -> Principal:
         """Steps 5 to 8, and remembers what held."""
         now = self.clock()
         token, issuer, profile, client, _ = admitted
@@ -328,12 +330,12 @@ class ResourceServer:
         except AuthError as error:
             raise _located(error, admitted) from None
         principal = to_principal(verified)
-        digest = sha256(credentials).digest()
         if self.token_cache_size:
             until = (principal.expires_at or 0) + self.leeway
             with self._lock:
                 self._remembered[digest] = _Remembered(principal, key, client, now, until)
-        self._reporter.accepted(principal, digest.hex()[:16], now, verified.notes)
+        if verified.notes or self._reporter.observers:
+            self._reporter.accepted(principal, digest.hex()[:16], now, verified.notes)
         return principal
 
 

@@ -1,6 +1,7 @@
 """Rows a, b, i, j and k of DESIGN section 8, side by side in one run: `python tests/benchmarks`.
 
-    --rounds 31       how often every case is measured
+    --rows abijk      which rows
+    --rounds 101      how often every case is measured
     --quick           small sets of tokens and short batches: the figures mean nothing
     --json            the figures, for a program
 
@@ -25,15 +26,18 @@ def main(arguments: list[str] | None = None) -> None:
     from benchmarks.tokens import signers
 
     parser = argparse.ArgumentParser(prog="benchmarks", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=31)
+    parser.add_argument("--rows", default="abijk")
+    parser.add_argument("--rounds", type=int, default=101)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
     quick = options.quick
-    found = cases(signers(), distinct=20 if quick else 1_000, cached=200 if quick else 100_000)
-    samples = measure(found, rounds=options.rounds, batch_ms=0.1 if quick else 10)
-    samples |= measure_imports(min(options.rounds, 15))
-    run = result(samples)
+    distinct, cached = (20, 200) if quick else (1_000, 100_000)
+    found = cases(signers(), options.rows, distinct=distinct, cached=cached)
+    samples = measure(found, rounds=options.rounds, batch_ms=0.1 if quick else 2)
+    if "k" in options.rows:
+        samples |= measure_imports(min(options.rounds, 15))
+    run = result(samples, options.rows)
     print(json.dumps(run, indent=1, ensure_ascii=False) if options.json else table(run))
 
 

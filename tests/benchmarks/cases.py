@@ -1,7 +1,9 @@
 """What is measured: each verifier and each app on the same tokens."""
 
-from collections.abc import Callable, Sequence
-from itertools import cycle
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from itertools import cycle, islice
 from random import sample
 from typing import Any
 
@@ -19,38 +21,73 @@ from benchmarks import minimal
 from benchmarks.measure import Batch, Case, drive
 from benchmarks.tokens import AUDIENCE, ISSUER, SECRET, Signer
 
-Message = dict[str, Any]
+Message = MutableMapping[str, Any]
 JUNK = b"Bearer " + b"Z" * 60_000
 NO_SCHEME = b"Z" * 60_000
+_JWKS_URI = f"{ISSUER}/keys"
 
 
-def cases(signers: dict[str, Signer], *, distinct: int, cached: int) -> list[Case]:
-    """All cases.
+def cases(signers: dict[str, Signer], rows: str, *, distinct: int, cached: int) -> list[Case]:
+    """All cases that some rows need.
 
-    distinct: so many different tokens take turns where tokens are new.
+    distinct: so many different tokens take turns.
     cached: the size of the large cache.
     """
-    tokens = {name: signers[name].tokens(distinct) for name in ("RS256", "ES256", "EdDSA")}
-    found = [case for name, made in tokens.items() for case in _verifying(signers[name], made)]
-    found += _in_an_app(signers["RS256"], tokens["RS256"])
-    found += _many_cached(signers["HS256"], cached)
-    return found + _junk(signers["RS256"])
+    found: list[Case] = []
+    if "a" in rows or "b" in rows:
+        for name in ("RS256", "ES256", "EdDSA"):
+            tokens = signers[name].tokens(distinct)
+            found += _verifying(signers[name], tokens)
+            found += _in_an_app(signers[name], tokens) if name == "RS256" else []
+    found += _many_cached(signers["HS256"], cached) if "i" in rows else []
+    found += _junk(signers["RS256"]) if "j" in rows else []
+    return found
 
 
 def _server(signer: Signer, **settings: Any) -> ResourceServer:
-    keys: dict[str, Any] = {"jwks": {"keys": [signer.jwk]}, "algorithms": [signer.algorithm]}
-    issuer = TrustedIssuer(ISSUER, **(keys if signer.jwk else {"secret": SECRET}))
-    return ResourceServer(audience=AUDIENCE, issuers=[issuer], **settings)
+    """A resource server with the issuer's keys in hand, fetched as they are in life."""
+    documents: dict[str, object] = {
+        f"{ISSUER}/.well-known/openid-configuration": {"issuer": ISSUER, "jwks_uri": _JWKS_URI},
+        _JWKS_URI: {"keys": [signer.jwk]},
+    }
+
+    async def fetch(url: str) -> tuple[int, dict[str, str], bytes]:
+        return 200, {}, json.dumps(documents[url]).encode("ascii")
+
+    keys: dict[str, Any] = {"algorithms": [signer.algorithm]} if signer.jwk else {"secret": SECRET}
+    server = ResourceServer(
+        audience=AUDIENCE, issuers=[TrustedIssuer(ISSUER, **keys)], fetch=fetch, **settings
+    )
+    if not asyncio.run(server.warm_up()).ready:
+        raise RuntimeError("no keys")
+    return server
 
 
 def _each(judge: Callable[[bytes], object], tokens: Sequence[bytes]) -> Batch:
     turns = cycle(tokens)
 
     def batch(count: int) -> None:
-        for _, token in zip(range(count), turns, strict=False):
+        for token in islice(turns, count):
             judge(token)
 
     return batch
+
+
+def _each_awaited(judge: Callable[[bytes], Awaitable[object]], tokens: Sequence[bytes]) -> Batch:
+    turns = cycle(tokens)
+
+    async def run(count: int) -> None:
+        for token in islice(turns, count):
+            await judge(token)
+
+    return lambda count: drive(run(count))
+
+
+def _authenticated(server: ResourceServer, tokens: Sequence[bytes]) -> Batch:
+    """Headers in, principals out; the header is a new object each time, as in a server."""
+    return _each_awaited(
+        lambda token: server.authenticate([(b"authorization", b"Bearer " + token)]), tokens
+    )
 
 
 def _verifying(signer: Signer, tokens: Sequence[bytes]) -> list[Case]:
@@ -69,14 +106,11 @@ def _verifying(signer: Signer, tokens: Sequence[bytes]) -> list[Case]:
             options=required,  # type: ignore[arg-type]
         )  # fmt: skip
 
-    def atjwt(token: bytes) -> None:
-        drive(server.authenticate([(b"authorization", b"Bearer " + token)]))
-
     return [
         Case(f"{name} raw", _each(raw, tokens)),
         Case(f"{name} minimal", _each(lambda token: minimal.verify(token, signer), tokens)),
         Case(f"{name} PyJWT decode", _each(pyjwt, tokens)),
-        Case(f"{name} atjwt", _each(atjwt, tokens)),
+        Case(f"{name} atjwt", _authenticated(server, tokens)),
         Case(f"{name} atjwt verify_sync", _each(server.verify_sync, tokens)),
     ]
 
@@ -98,12 +132,12 @@ async def _send(message: Message) -> None:
     pass
 
 
-def _requests(server: ResourceServer | None) -> Callable[[bytes], None]:
+def _requests(server: ResourceServer | None) -> Callable[[bytes], Awaitable[None]]:
     """A Starlette app, guarded if there is a resource server: called with an Authorization header."""
     middleware = [Middleware(AccessTokenMiddleware, resource_server=server)] if server else []
     app = Starlette(routes=[Route("/orders", _endpoint)], middleware=middleware)
 
-    def request(authorization: bytes) -> None:
+    def request(authorization: bytes) -> Awaitable[None]:
         headers = [
             (b"host", b"api.example.com"),
             (b"user-agent", b"benchmark/1.0"),
@@ -117,7 +151,7 @@ def _requests(server: ResourceServer | None) -> Callable[[bytes], None]:
             "headers": headers, "server": ("127.0.0.1", 80), "client": ("127.0.0.1", 50_000),
             "state": {}, "asgi": {"version": "3.0"},
         }  # fmt: skip
-        drive(app(scope, _receive, _send))
+        return app(scope, _receive, _send)
 
     return request
 
@@ -129,8 +163,8 @@ def _in_an_app(signer: Signer, tokens: Sequence[bytes]) -> list[Case]:
     guarded, bare = _requests(server), _requests(None)
     new = _requests(_server(signer, token_cache_size=0))
 
-    def of(request: Callable[[bytes], None], some: Sequence[bytes]) -> Batch:
-        return _each(lambda token: request(b"Bearer " + token), some)
+    def of(request: Callable[[bytes], Awaitable[None]], some: Sequence[bytes]) -> Batch:
+        return _each_awaited(lambda token: request(b"Bearer " + token), some)
 
     return [
         Case("app bare, one token", of(bare, tokens[:1])),
@@ -149,11 +183,7 @@ def _many_cached(signer: Signer, cached: int) -> list[Case]:
         server = _server(signer, token_cache_size=count)
         for token in tokens[:count]:
             server.verify_sync(token)
-
-        def hit(token: bytes) -> None:
-            drive(server.authenticate([(b"authorization", b"Bearer " + token)]))
-
-        return _each(hit, sample(tokens[:count], count))
+        return _authenticated(server, sample(tokens[:count], count))
 
     def untouched(count: int) -> Batch:
         # Fetching the token itself from far memory is not the cache's doing: a request brings it.
@@ -172,15 +202,15 @@ def _junk(signer: Signer) -> list[Case]:
     server = _server(signer)
     guarded, bare = _requests(server), _requests(None)
 
-    def refused(header: bytes) -> None:
+    async def refused(header: bytes) -> None:
         try:
-            drive(server.authenticate([(b"authorization", header)]))
+            await server.authenticate([(b"authorization", header)])
         except AuthError:
             return
 
     return [
-        Case("junk, authenticate", _each(refused, [JUNK])),
-        Case("junk, app guarded", _each(guarded, [JUNK])),
-        Case("junk without a scheme, app guarded", _each(guarded, [NO_SCHEME])),
-        Case("junk, app bare", _each(bare, [JUNK])),
+        Case("junk, authenticate", _each_awaited(refused, [JUNK])),
+        Case("junk, app guarded", _each_awaited(guarded, [JUNK])),
+        Case("junk without a scheme, app guarded", _each_awaited(guarded, [NO_SCHEME])),
+        Case("junk, app bare", _each_awaited(bare, [JUNK])),
     ]

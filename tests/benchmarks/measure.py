@@ -32,8 +32,11 @@ def measure(cases: Sequence[Case], *, rounds: int, batch_ms: float) -> Samples:
     """Measures all cases side by side. A batch is as many as take about `batch_ms`."""
     counts = {case.name: _fitting(case.batch, batch_ms) for case in cases}
     samples: Samples = {case.name: [] for case in cases}
+    gc.collect()
+    gc.freeze()  # the tokens and caches of all cases: walking over them would take the longest
     order = list(cases)
     for _ in range(rounds):
+        gc.collect()
         random.shuffle(order)
         for case in order:
             count = counts[case.name]
@@ -42,13 +45,12 @@ def measure(cases: Sequence[Case], *, rounds: int, batch_ms: float) -> Samples:
 
 
 def _fitting(batch: Batch, batch_ms: float) -> int:
-    # The first run warms up what is looked up once.
-    _timed(batch, 3)
-    return max(5, int(batch_ms * 1000 / max(_timed(batch, 5) / 5, 0.01)))
+    # The first runs warm up what is looked up once; the least disturbed one counts.
+    once = min(_timed(batch, 5) for _ in range(7)) / 5
+    return max(5, int(batch_ms * 1000 / max(once, 0.01)))
 
 
 def _timed(batch: Batch, count: int) -> float:
-    gc.collect()
     gc.disable()
     try:
         start = perf_counter_ns()

@@ -9,7 +9,7 @@ from typing import TypedDict
 from benchmarks.measure import Samples, in_rounds, spread
 from benchmarks.rows import ROWS
 
-_PACKAGES = ("starlette", "pyjwt", "cryptography", "cachetools")
+_PACKAGES = ("starlette", "pyjwt", "cryptography")
 
 
 class RowResult(TypedDict):
@@ -42,13 +42,13 @@ class Result(TypedDict):
     cases: Sequence[CaseResult]
 
 
-def result(samples: Samples) -> Result:
-    """Computes every row and every case."""
+def result(samples: Samples, rows: str) -> Result:
+    """Computes these rows, and tells every case."""
     return {
         "python": platform.python_version(),
         "packages": {name: version(name) for name in _PACKAGES},
         "rounds": max(len(values) for values in samples.values()),
-        "rows": _rows(samples),
+        "rows": _rows(samples, rows),
         "cases": [
             {"case": name, "median_us": median(values), "spread": spread(values)}
             for name, values in samples.items()
@@ -56,9 +56,11 @@ def result(samples: Samples) -> Result:
     }
 
 
-def _rows(samples: Samples) -> list[RowResult]:
+def _rows(samples: Samples, letters: str) -> list[RowResult]:
     rows: list[RowResult] = []
     for row in ROWS:
+        if row.letter.strip("()") not in letters:
+            continue
         values = in_rounds(samples, row.value, row.cases)
         value = median(values)
         rows.append(
@@ -75,8 +77,10 @@ def table(run: Result) -> str:
     """The run as text."""
     packages = ", ".join(f"{name} {number}" for name, number in run["packages"].items())
     lines = [f"Python {run['python']}, {packages}; {run['rounds']} rounds, medians", ""]
-    for case in run["cases"]:
-        lines.append(f"{case['case']:<48}{case['median_us']:>12.2f} µs   ±{case['spread']:>4.0%}")
+    lines += [
+        f"{case['case']:<48}{case['median_us']:>12.2f} µs   ±{case['spread']:>4.0%}"
+        for case in run["cases"]
+    ]
     lines.append("")
     for row in run["rows"]:
         target = "" if row["target"] is None else f"target {row['target']:g}"

@@ -8,7 +8,7 @@ import base64
 import json
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import pytest
 from joserfc import jws
@@ -28,6 +28,7 @@ API: Final = "https://api.acme.test/"
 SECRET: Final = b"a secret of these tests, forty bytes long"
 
 Claims = dict[str, Any]
+Result = TypeVar("Result")
 REMOVE: Final = object()
 """Given for a member, takes it away."""
 
@@ -183,6 +184,14 @@ VALUES: Final[tuple[object, ...]] = (
 def same_json(value: object, listed: Iterable[object]) -> bool:
     """Whether a JSON value is among those listed; True is not 1, and 1 is not 1.0."""
     return json_text(value) in {json_text(other) for other in listed}
+
+
+def attempt(act: Callable[[], Result], *errors: type[Exception]) -> Result | Exception:
+    """What comes of something: its result, or its error if it is one of these."""
+    try:
+        return act()
+    except errors as error:
+        return error
 
 
 def refuses(reason: Reason, judge: Callable[[], object]) -> InvalidToken:

@@ -11,11 +11,18 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from atjwt import AUTH0, RFC9068, Reason
-from atjwt.core.token import MAX_DEPTH, parse_token, read_base64url, read_json_object
+from atjwt import AUTH0, RFC9068, InvalidToken, Reason
+from atjwt.core.token import (
+    MAX_DEPTH,
+    UnverifiedToken,
+    parse_token,
+    read_base64url,
+    read_json_object,
+)
 from core.making import (
     NOW,
     assemble,
+    attempt,
     base64url,
     changed,
     good_claims,
@@ -54,19 +61,16 @@ def test_base64url_inverse(data: bytes) -> None:
 @example(b"Q")
 def test_base64url_one_form(segment: bytes) -> None:
     """Whatever is accepted is the one canonical form of what it says; all else is refused."""
-    try:
-        data = read_base64url(segment)
-    except ValueError as error:
-        assert type(error) is ValueError
-        assert str(error) in {"not base64url", "not canonical base64url"}
-        padded = segment + b"=" * (-len(segment) % 4)
-        try:
-            lenient = base64.b64decode(padded, altchars=b"-_", validate=True)
-        except binascii.Error:
-            return
+    outcome = attempt(lambda: read_base64url(segment), ValueError)
+    if isinstance(outcome, bytes):
+        assert base64url(outcome) == segment
+        return
+    assert type(outcome) is ValueError
+    assert str(outcome) in {"not base64url", "not canonical base64url"}
+    padded = segment + b"=" * (-len(segment) % 4)
+    lenient = attempt(lambda: base64.b64decode(padded, b"-_", validate=True), binascii.Error)
+    if isinstance(lenient, bytes):
         assert base64url(lenient) != segment
-    else:
-        assert base64url(data) == segment
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4])
@@ -106,15 +110,16 @@ def test_json_agrees(value: dict[str, Any], ascii_only: bool, indent: int | str 
     assert read_json_object(encoded) == json.loads(text) == value
 
 
-@given(st.binary(max_size=40) | st.text('{}[]":,0123eE+-.\\u truefalsn', max_size=30).map(str.encode))
+@given(
+    st.binary(max_size=40) | st.text('{}[]":,0123eE+-.\\u truefalsn', max_size=30).map(str.encode)
+)
 def test_json_never_more(text: bytes) -> None:
     """What is accepted at all, json.loads reads the same; what is refused, as a ValueError."""
-    try:
-        value = read_json_object(text)
-    except ValueError as error:
-        assert type(error) is ValueError
+    outcome = attempt(lambda: read_json_object(text), ValueError)
+    if isinstance(outcome, dict):
+        assert outcome == json.loads(text.decode("utf-8"))
     else:
-        assert value == json.loads(text.decode("utf-8"))
+        assert type(outcome) is ValueError
 
 
 REFUSED = {
@@ -170,25 +175,23 @@ def test_whole_characters() -> None:
 def test_integers() -> None:
     """An integer is read exactly, up to the number of digits that Python reads."""
     assert read_json_object(b'{"a":%d}' % 10**60) == {"a": 10**60}
-    with pytest.raises(ValueError, match="digits") as caught:
+    with pytest.raises(ValueError, match=r"digits") as caught:
         read_json_object(b'{"a":' + b"9" * (sys.get_int_max_str_digits() + 1) + b"}")
     assert "999" not in str(caught.value)
 
 
-@pytest.mark.parametrize("inner", [b"", b"1", b'"x"'], ids=["empty", "a number", "a string"])
-@pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}")])
+@pytest.mark.parametrize("inner", [b"1", b'"x"', b"[]", b"{}"], ids=repr)
+@pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}")], ids=repr)
 def test_depth(opening: bytes, closing: bytes, inner: bytes) -> None:
     """64 levels of arrays and objects are read, one more is not, and a million crash nothing."""
-    if opening != b"[" and not inner:
-        inner = b"{}"  # the innermost object, empty
 
     def nested(levels: int) -> bytes:
-        levels -= 1 + (inner == b"{}")
-        return b'{"a":' + opening * levels + inner + closing * levels + b"}"
+        between = levels - 1 - (inner in {b"[]", b"{}"})
+        return b'{"a":' + opening * between + inner + closing * between + b"}"
 
     assert read_json_object(nested(MAX_DEPTH))
     for levels in (MAX_DEPTH + 1, 1_000_000):
-        with pytest.raises(ValueError, match="^nested too deep$"):
+        with pytest.raises(ValueError, match=r"^nested too deep$"):
             read_json_object(nested(levels))
 
 
@@ -200,7 +203,7 @@ def test_width_is_not_depth() -> None:
 def test_read_errors_hold_nothing_read() -> None:
     """The text of an error holds nothing of what was read."""
     for text in (b'{"marker":', b'{"marker":1,"marker":2}', b'{"a":"marker\\ud800"}', b'"marker"'):
-        with pytest.raises(ValueError, match=".") as caught:
+        with pytest.raises(ValueError, match=r".") as caught:
             read_json_object(text)
         assert "marker" not in f"{caught.value!r}"
 
@@ -239,7 +242,7 @@ def test_number_of_parts(dots: int) -> None:
 def test_encoding_of_each_part(part: int, damage: bytes) -> None:
     """Padding, white space, foreign characters or a stray character in any part are refused."""
     # Each part is made as long as a multiple of four, so that one more character is a stray one.
-    parts = [base64url(b'{"alg":"a"}x'[:12]), base64url(b"{}    "), base64url(b"123")]
+    parts = [base64url(b'{"alg":"ab"}'), base64url(b"{}    "), base64url(b"123")]
     parts[part] += damage
     refuses(Reason.INVALID_ENCODING, lambda: parse_token(b".".join(parts)))
 
@@ -292,11 +295,8 @@ def test_keys_in_header() -> None:
 @given(st.binary(max_size=60) | st.text("abcAB01-_.=", max_size=60).map(str.encode))
 def test_nothing_else_is_raised(sent: bytes) -> None:
     """Whatever is sent, it comes apart or is refused as an invalid token."""
-    try:
-        parse_token(sent)
-    except Exception as error:
-        assert type(error).__name__ == "InvalidToken"
-        assert str(sent) not in f"{error!r}"
+    outcome = attempt(lambda: parse_token(sent), Exception)
+    assert isinstance(outcome, UnverifiedToken | InvalidToken)
 
 
 def test_unverified_token_shows_nothing() -> None:
@@ -312,7 +312,7 @@ def test_unverified_token_shows_nothing() -> None:
         b"marker.marker",
         b"marker!.e30.e30",
     ):
-        with pytest.raises(Exception, match=".") as caught:
+        with pytest.raises(Exception, match=r".") as caught:
             parse_token(sent)
         assert "marker" not in f"{caught.value} {caught.value!r}"
 

@@ -92,6 +92,15 @@ ANSWERS: Mapping[Reason, Answer] = {
 }
 
 
+# The body has no rule of its own for a request without credentials; clients look for `error`.
+_BODIES: Mapping[Reason, bytes] = {
+    reason: json.dumps(
+        {"error": answer.error or reason.value, "error_description": answer.sentence}
+    ).encode("ascii")
+    for reason, answer in ANSWERS.items()
+}
+
+
 class Challenge(NamedTuple):
     """An answer as ASGI sends it.
 
@@ -109,16 +118,14 @@ def build_challenge(error: AuthError, *, realm: str) -> Challenge:
     realm: the name of what is protected; what cannot stand in a challenge is left out of it.
     """
     answer = ANSWERS[error.reason]
-    # The body has no rule of its own for a request without credentials; clients look for `error`.
-    code = answer.error or error.reason.value
-    body = json.dumps({"error": code, "error_description": answer.sentence}).encode("ascii")
+    body = _BODIES[error.reason]
     headers = [
         (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode("ascii")),
+        (b"content-length", b"%d" % len(body)),
         (b"cache-control", b"no-store"),
     ]
     if isinstance(error, KeysUnavailable):
-        headers.append((b"retry-after", str(max(1, ceil(error.retry_after))).encode("ascii")))
+        headers.append((b"retry-after", b"%d" % max(1, ceil(error.retry_after))))
     else:
         headers.append((b"www-authenticate", _challenge_header(error, answer, realm)))
     return Challenge(answer.status, tuple(headers), body)

@@ -24,6 +24,14 @@ def is_loopback(host: str | None) -> bool:
         return False
 
 
+def host_of(url: object) -> str | None:
+    """The host of a URL; None if it is none."""
+    try:
+        return urlsplit(url).hostname if isinstance(url, str) else None
+    except ValueError:
+        return None
+
+
 def url_problems(name: str, url: object, *, unsafe_http: bool) -> list[str]:
     """What is wrong with the address of an issuer or of something that an issuer publishes.
 
@@ -53,7 +61,7 @@ def _has_forbidden_parts(url: str, parts: SplitResult) -> bool:
 
 def auth0_problems(issuer: object) -> list[str]:
     """An Auth0 issuer ends with a slash, and every token of the tenant would be refused without."""
-    host = urlsplit(issuer).hostname if isinstance(issuer, str) and "[" not in issuer else None
+    host = host_of(issuer)
     if host and host.endswith(".auth0.com") and not str(issuer).endswith("/"):
         return [
             "issuer: an Auth0 issuer ends with a slash; add it, or write"
@@ -74,6 +82,8 @@ def algorithm_problems(algorithms: object, *, secret: bool) -> list[str]:
     """What is wrong with a list of algorithms."""
     if isinstance(algorithms, str) or not isinstance(algorithms, Collection):
         return [f"algorithms: give a list, such as [{algorithms!r}]"]
+    if not all(isinstance(name, str) for name in algorithms):
+        return ["algorithms: each must be a string"]
     known = sorted(ALGORITHMS.keys() - {"HS256"})
     unknown = [name for name in algorithms if name not in ALGORITHMS]
     problems = [f"algorithms: {name!r} is not one of {', '.join(known)}, HS256" for name in unknown]
@@ -89,7 +99,7 @@ def read_keys(jwks_uri: object, jwks: object, secret: object) -> tuple[list[str]
     if sum(source is not None for source in (jwks_uri, jwks, secret)) > 1:
         return ["give one of jwks_uri, jwks and secret"], None
     if secret is not None:
-        value = secret.encode("utf-8") if isinstance(secret, str) else secret
+        value = secret.encode("utf-8", "ignore") if isinstance(secret, str) else secret
         if not isinstance(value, bytes) or len(value) < 32:
             return ["secret: HS256 needs at least 32 bytes (RFC 7518 section 3.2)"], None
         return [], secret_key_set(value)

@@ -5,6 +5,7 @@ it; the `ALGORITHMS` table, which binds each algorithm (RFC 7518, 8037, 9864) to
 curve, decides what it may be asked. A set is read key by key, so that a bad one costs itself only.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
@@ -78,15 +79,25 @@ class KeySet:
     """The keys of one issuer at one moment (RFC 7517 section 5).
 
     skipped: for each member that could not be read, why; never any of its content.
+    secret: its one key is a shared secret, which every `kid` means.
+    only: for a header's (kid, alg) the key that it means, where exactly one fits.
     """
 
     keys: tuple[VerificationKey, ...]
     skipped: tuple[str, ...] = ()
-    members: frozenset[VerificationKey] = field(init=False)
     secret: bool = False
+    members: frozenset[VerificationKey] = field(init=False)
+    only: Mapping[tuple[str | None, str], VerificationKey] = field(init=False)
 
     def __post_init__(self) -> None:
+        fitting: dict[tuple[str | None, str], list[VerificationKey]] = {}
+        for key in self.keys:
+            for alg in key.algorithms:
+                for kid in {key.kid, None}:
+                    fitting.setdefault((kid, alg), []).append(key)
+        only = {header: keys[0] for header, keys in fitting.items() if len(keys) == 1}
         object.__setattr__(self, "members", frozenset(self.keys))
+        object.__setattr__(self, "only", only)
 
     def named(self, kid: str | None) -> tuple[VerificationKey, ...]:
         """The keys that a token with this `kid` can mean; without one it can mean each."""
@@ -104,12 +115,13 @@ class KeySet:
         What was verified by such a key stays valid; what was verified by a key that has left the
         set does not.
         """
-        known = {} if earlier is None else {key.kid: key for key in earlier.keys}
-        kept = tuple(
-            old if (old := known.get(key.kid)) and old.members == key.members else key
-            for key in self.keys
-        )
+        known = {} if earlier is None else {_canonical(key): key for key in earlier.keys}
+        kept = tuple(known.get(_canonical(key), key) for key in self.keys)
         return KeySet(kept, self.skipped, secret=self.secret)
+
+
+def _canonical(key: VerificationKey) -> str:
+    return json.dumps(key.members, sort_keys=True)
 
 
 def secret_key_set(secret: bytes) -> KeySet:

@@ -9,7 +9,6 @@ fetch, `failed` of a bad one. There is no clock here: `now` is the wall clock, i
 """
 
 from dataclasses import dataclass, replace
-from math import isfinite
 
 from atjwt.core.jwk import KeySet
 from atjwt.errors import ConfigurationError
@@ -37,13 +36,11 @@ class KeyPolicy:
     def __post_init__(self) -> None:
         limits = {name: getattr(self, name) for name in self.__slots__}
         problems = [
-            f"KeyPolicy({name}={value!r}): give a positive number"
+            f"KeyPolicy({name}): give a positive number"
             for name, value in limits.items()
             if isinstance(value, bool)
-            or not isinstance(value, int | float)
-            or not isfinite(value)
-            or value < 0
-            or (value == 0 and name != "stale")
+            or not isinstance(value, int if name == "max_bytes" else int | float)
+            or not (0 < value <= 1e9 or (value == 0 and name == "stale"))
         ]
         if not problems and self.cooldown > self.fresh:
             problems.append("KeyPolicy: cooldown is longer than fresh; make it shorter")

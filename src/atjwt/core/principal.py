@@ -199,9 +199,10 @@ def _kind(claims: Mapping[str, str], client_id: str, *, is_auth0: bool) -> Kind:
     subject = claims["sub"]
     if is_auth0 and subject.startswith("anon@"):
         return "anonymous"
-    for word in claims.get("sub_profile", "").split(" "):
-        if word in _KIND_OF_PROFILE:
-            return _KIND_OF_PROFILE[word]
+    if "sub_profile" in claims:
+        for word in claims["sub_profile"].split(" "):
+            if word in _KIND_OF_PROFILE:
+                return _KIND_OF_PROFILE[word]
     if subject in (client_id, f"{client_id}@clients"):
         return "client"
     if is_auth0 and subject.startswith("agt_"):

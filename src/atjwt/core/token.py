@@ -13,8 +13,9 @@ is configured.
 import json
 from binascii import Error as Base64Error
 from binascii import a2b_base64
-from dataclasses import dataclass
+from functools import lru_cache
 from math import isfinite
+from typing import NamedTuple
 
 from atjwt.errors import InvalidToken, Reason
 
@@ -112,8 +113,7 @@ def _depth(value: dict[str, object]) -> int:
     return depth
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class UnverifiedToken:
+class UnverifiedToken(NamedTuple):
     """A well-formed signed JWT (RFC 7519 section 7.2) of which nothing is believed yet.
 
     alg, kid, typ: as in the JOSE header.
@@ -129,6 +129,9 @@ class UnverifiedToken:
     signing_input: bytes
     signature: bytes
 
+    def __repr__(self) -> str:
+        return "<UnverifiedToken>"
+
 
 def parse_token(token: bytes) -> UnverifiedToken:
     """Takes a compact JWS apart (RFC 7515 section 7.1).
@@ -141,7 +144,7 @@ def parse_token(token: bytes) -> UnverifiedToken:
         raise _not_signed(token.count(b"."))
     encoded_header, _, encoded_claims = signing_input.partition(b".")
     # The header first: what it demands must not cost the work of reading the rest.
-    alg, kid, typ = _read_header(_read_object("header", _read_segment("header", encoded_header)))
+    alg, kid, typ = _read_header(encoded_header)
     payload = _read_segment("claims", encoded_claims)
     signature = _read_segment("signature", signature)
     claims = _read_object("claims", payload)
@@ -174,7 +177,9 @@ def _not_signed(dots: int) -> InvalidToken:
     )
 
 
-def _read_header(header: dict[str, object]) -> tuple[str, str | None, str | None]:
+@lru_cache(maxsize=256)  # a pure function; an issuer's tokens have very few different headers
+def _read_header(segment: bytes) -> tuple[str, str | None, str | None]:
+    header = _read_object("header", _read_segment("header", segment))
     # `jwk`, `jku`, `x5u` and `x5c` are not looked at: a token never brings or names its own key.
     if "crit" in header or "b64" in header:
         raise InvalidToken(Reason.CRITICAL_HEADER, "header: crit or b64 is present")

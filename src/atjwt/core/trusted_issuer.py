@@ -6,7 +6,6 @@ Configuration, checked when it is made. Migrating an API from one profile to the
 
 from collections.abc import Collection, Mapping
 from dataclasses import InitVar, dataclass, field
-from urllib.parse import urlsplit
 
 from atjwt.core import configuration
 from atjwt.core.jwk import KeySet
@@ -60,6 +59,10 @@ class TrustedIssuer:
             )
         problems += configuration.algorithm_problems(algorithms, secret=secret is not None)
         problems += configuration.profile_problems(self.profiles)
+        if self.tenant is not None and (
+            not isinstance(self.tenant, str) or not self.tenant.strip()
+        ):
+            problems.append("tenant: give a name, or leave it out")
         if not isinstance(self.key_policy, KeyPolicy):
             problems.append("key_policy: give a KeyPolicy")
         if problems:
@@ -115,7 +118,7 @@ def trusted_issuer(issuer: TrustedIssuer | str) -> TrustedIssuer:
     """
     if isinstance(issuer, TrustedIssuer):
         return issuer
-    host = urlsplit(issuer).hostname if "://" in issuer and "[" not in issuer else issuer
-    if host and host.endswith(".auth0.com"):
+    host = configuration.host_of(issuer) or issuer
+    if isinstance(host, str) and host.endswith(".auth0.com"):
         return TrustedIssuer.auth0(issuer)
     return TrustedIssuer(issuer)

@@ -1,0 +1,104 @@
+"""Who may import whom, what the core must not touch, and how large a room may be."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parent.parent / "src"
+FILES = {
+    ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted(SOURCE.rglob("*.py"))
+}
+TREES = {name: ast.parse(path.read_text("utf-8")) for name, path in FILES.items()}
+CORE = [name for name in FILES if name.startswith("atjwt.core")]
+
+MAY_IMPORT = {
+    "errors": "",
+    "core": "errors",
+    "events": "errors core",
+    "flight": "",
+    "fetch": "errors core",
+    "discovery": "errors core fetch",
+    "jwks_client": "errors core events fetch flight discovery",
+    "resource_server": "errors core events fetch flight jwks_client",
+    "asgi": "errors core events resource_server",
+    "starlette": "errors core asgi resource_server",
+    "issuer": "errors asgi",
+    "testing": "errors core events asgi resource_server issuer",
+    "cli": "errors core events asgi resource_server issuer testing",
+    "__main__": "cli",
+    "": "errors core resource_server",
+}
+"""A room → the rooms beside its own that it may import; the root is the room without a name."""
+
+IMPURE = {
+    *("asyncio", "anyio", "threading", "concurrent", "multiprocessing", "subprocess", "signal"),
+    *("time", "datetime", "random", "secrets", "uuid", "os", "pathlib", "tempfile", "shutil", "io"),
+    *("socket", "ssl", "http", "urllib.request", "logging"),
+}
+
+
+def room(module: str) -> str:
+    return module.split(".")[1] if "." in module else ""
+
+
+def imports(node: ast.AST) -> Iterator[str]:
+    """The modules that a file imports when it runs, wherever in it."""
+    if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+        node = ast.Module(node.orelse, [])
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    if isinstance(node, ast.ImportFrom):
+        assert node.level == 0, "relative imports hide the way"
+        for alias in node.names:
+            whole = f"{node.module}.{alias.name}"
+            yield whole if whole in FILES else str(node.module)
+    for child in ast.iter_child_nodes(node):
+        yield from imports(child)
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_direction(module: str) -> None:
+    """A room imports only what the table lets it import."""
+    assert room(module) in MAY_IMPORT, "a new room: give it its place in the table"
+    allowed = {room(module), *MAY_IMPORT[room(module)].split()}
+    ours = {name for name in imports(TREES[module]) if name.split(".")[0] == "atjwt"}
+    assert {room(name) for name in ours} <= allowed
+    if module == "atjwt.events":
+        assert {name for name in ours if room(name) == "core"} <= {"atjwt.core.principal"}
+
+
+def test_no_ring() -> None:
+    """No file imports itself, by whatever way."""
+    graph = {module: set(imports(tree)) - {module} for module, tree in TREES.items()}
+    TopologicalSorter(graph).prepare()
+
+
+@pytest.mark.parametrize("module", CORE)
+def test_core_is_pure(module: str) -> None:
+    """The core knows no event loop, no clock, no network, no chance; jwk alone knows JOSE."""
+    foreign = {name for name in imports(TREES[module]) if room(name) != "core"}
+    assert not {name for name in foreign if {name, name.split(".")[0]} & IMPURE}
+    third_parties = {name.split(".")[0] for name in foreign} - sys.stdlib_module_names - {"atjwt"}
+    assert third_parties == ({"jwt", "cryptography"} if module == "atjwt.core.jwk" else set())
+    called = {node.func for node in ast.walk(TREES[module]) if isinstance(node, ast.Call)}
+    methods = {function.attr for function in called if isinstance(function, ast.Attribute)}
+    functions = {function.id for function in called if isinstance(function, ast.Name)}
+    assert not methods & {"now", "utcnow", "today"}
+    assert not functions & {"open", "input", "print", "exec", "eval", "__import__"}
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_size(module: str) -> None:
+    """A file is read in one sitting, a function on one screen; docstrings do not count in it."""
+    lines = FILES[module].read_text("utf-8").count("\n")
+    assert lines <= (210 if module in CORE else 360)
+    for node in ast.walk(TREES[module]):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            body = node.body[1:] if ast.get_docstring(node) else node.body
+            last = node.body[-1].end_lineno or 0
+            assert not body or last - body[0].lineno < 40, f"{node.name} is too long"
