@@ -72,10 +72,13 @@ class AccessTokenMiddleware:
         self.app = app
         self.required = required
         self.allow_preflight = allow_preflight
-        self.public = frozenset(public)
         self.configuration_error: ConfigurationError | None = None
         self._preflight_refused = False
         problems = _public_problems(public)
+        self.public = frozenset() if problems else frozenset(public)
+        for name, switch in (("required", required), ("allow_preflight", allow_preflight)):
+            if not isinstance(switch, bool):
+                problems.append(f"AccessTokenMiddleware: {name}: give True or False")
         try:
             self.resource_server = _resource_server(issuer, audience, resource_server)
         except ConfigurationError as error:
@@ -86,8 +89,7 @@ class AccessTokenMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One connection (ASGI 3)."""
         if self.configuration_error is not None:
-            await self._refuse_to_start(scope, receive, send)
-            return
+            await refuse_to_start(self.configuration_error.problems, scope, receive, send)
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
@@ -140,12 +142,16 @@ class AccessTokenMiddleware:
                 " (before it in the list of middleware), or say allow_preflight=True"
             )
 
-    async def _refuse_to_start(self, scope: Scope, receive: Receive, send: Send) -> None:
-        error = self.configuration_error
-        if error is None or scope["type"] != "lifespan":
-            raise error or AssertionError
+
+async def refuse_to_start(
+    problems: Collection[str], scope: Scope, receive: Receive, send: Send
+) -> NoReturn:
+    """Tells the server why it must not start, then raises, as on any scope but `lifespan`."""
+    error = ConfigurationError(problems)
+    if scope["type"] == "lifespan":
         await receive()
         await send({"type": "lifespan.startup.failed", "message": str(error)})
+    raise error
 
 
 async def answer(challenge: Challenge, scope: Scope, send: Send) -> None:
@@ -205,11 +211,17 @@ def _resource_server(
     return ResourceServer(audience=audience, issuers=[issuer])
 
 
-def _public_problems(public: Collection[str]) -> list[str]:
+def _public_problems(public: object) -> list[str]:
     if isinstance(public, str):
         return [f'AccessTokenMiddleware: write public={{"{public}"}}, a set of paths']
+    if not isinstance(public, Collection):
+        return ["AccessTokenMiddleware: public: give a set of paths"]
     return [
-        f"AccessTokenMiddleware: public path {path!r}: give one exact path that starts with /"
+        f"AccessTokenMiddleware: public path {path!r}: give one exact path that starts with /, as"
+        " Starlette sees it: decoded, without query"
         for path in public
-        if not isinstance(path, str) or not path.startswith("/") or "*" in path or "{" in path
+        if not isinstance(path, str) or not path.startswith("/") or not _PATTERN.isdisjoint(path)
     ]
+
+
+_PATTERN = frozenset("*{}?#%")

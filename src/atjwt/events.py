@@ -171,7 +171,7 @@ class Reporter:
         logger.info(
             "refused reason=%s detail=%r token=%s issuer=%s profile=%s method=%s path=%s",
             error.reason, error.detail, mark or "-", error.issuer or "-", error.profile or "-",
-            where["method"] or "-", where["path"] or "-",
+            where["method"] or "-", _quoted(path),
             extra={"event": "token_refused", "reason": error.reason.value, "fingerprint": mark,
                    "issuer": error.issuer, "profile": error.profile, **where},
         )  # fmt: skip
@@ -201,7 +201,7 @@ class Reporter:
             "denied reason=%s detail=%r policy=%r kind=%s profile=%s method=%s path=%s",
             error.reason, error.detail, policy,
             principal.kind if principal else "-", principal.profile if principal else "-",
-            where["method"] or "-", where["path"] or "-",
+            where["method"] or "-", _quoted(path),
             extra={"event": "access_denied", "reason": error.reason.value, "policy": policy,
                    **where},
         )  # fmt: skip
@@ -224,15 +224,20 @@ class Reporter:
             logger.debug("key skipped issuer=%s why=%r", event.issuer, why)
         self.emit(event)
 
-    def failed(self, event: KeysFailed) -> None:
+    def failed(self, event: KeysFailed, *, news: bool) -> None:
         """Reports keys that could not be fetched; a line in the log if that is news."""
-        if event.failures == 1:
+        if news:
             logger.error(
                 "keys cannot be fetched issuer=%s cause=%r usable_for=%.0f retry_after=%.0f",
                 event.issuer, event.cause, event.usable_for, event.retry_after,
                 extra={"event": "keys_failed", "issuer": event.issuer, "cause": event.cause},
             )  # fmt: skip
         self.emit(event)
+
+
+def _quoted(text: str | None) -> str:
+    # In quotes, so that a blank in it cannot begin what looks like a field of ours.
+    return "-" if text is None else ascii(text[:200])
 
 
 def _safe(text: str | None) -> str | None:

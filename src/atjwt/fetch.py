@@ -52,7 +52,7 @@ class HttpFetcher:
     async def __call__(self, url: str) -> tuple[int, Mapping[str, str], bytes]:
         """Gets a URL. Raises FetchFailed, and whatever the HTTP client raises."""
         http = _http_library()
-        verify = self.ssl_context if url.startswith("https:") else False
+        verify = False if url.lower().startswith("http:") else self.ssl_context
         headers = {"accept": "application/json", "accept-encoding": "identity"}
         async with (
             http.AsyncClient(verify=verify, timeout=None, headers=headers) as client,

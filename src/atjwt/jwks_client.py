@@ -12,11 +12,10 @@ the time of the next attempt.
 
 import asyncio
 import threading
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from random import uniform
-from typing import Literal
 
 from atjwt.core.jwk import KeySet, VerificationKey, parse_key_set
 from atjwt.core.jwks import Step, next_step, select_key
@@ -27,30 +26,12 @@ from atjwt.errors import InvalidToken, KeysUnavailable, Reason
 from atjwt.events import KeysFailed, KeysRefreshed, Reporter
 from atjwt.fetch import Fetch, FetchFailed, HttpFetcher
 from atjwt.flight import Flight
+from atjwt.health import IssuerHealth, State
 
 DAY = 86_400.0
 MAX_REMEMBERED = 256
 """How many unknown key ids are remembered."""
 _GRACE = 1.0  # seconds past its deadline after which a flight is given up for lost
-
-
-@dataclass(frozen=True, slots=True)
-class IssuerHealth:
-    """How one issuer's keys stand.
-
-    state: `fresh`, `stale` (the issuer cannot be reached, its keys still serve) or `none`.
-    keys: how many are in hand. failures: failed fetches since the last good one.
-    """
-
-    issuer: str
-    state: Literal["fresh", "stale", "none"]
-    keys: int
-    failures: int
-
-    @property
-    def ready(self) -> bool:
-        """Whether this issuer's tokens can be judged."""
-        return self.state != "none"
 
 
 class JwksClient:
@@ -78,6 +59,8 @@ class JwksClient:
         self._lock = threading.Lock()
         self._flight: Flight | None = None
         self._unknown: dict[str | None, tuple[float, float]] = {}
+        self._untold: deque[KeysFailed] = deque()
+        self._dark = False  # whether it was told that nothing can be judged
         self._jwks_uri = issuer.jwks_uri
         self._metadata_at: float | None = None
         if issuer.static_keys is not None:
@@ -96,8 +79,7 @@ class JwksClient:
         if now >= record.stale_until or record.keys is None or key not in record.keys.members:
             return False
         if record.due(now) and not record.waiting(now):
-            with self._lock:
-                self._start(now)
+            self.refresh_if_due()
         return True
 
     def look(
@@ -117,13 +99,17 @@ class JwksClient:
                 return key
         if self.issuer.static_keys is not None:
             return select_key(self.issuer.static_keys, kid=kid, alg=alg)  # nothing is ever fetched
-        with self._lock:
-            return self._decide(kid, alg, arrived, after, now)
+        try:
+            with self._lock:
+                return self._decide(kid, alg, arrived, after)
+        finally:
+            self._tell()
 
     def _decide(
-        self, kid: str | None, alg: str, arrived: int, after: Flight | None, now: float
+        self, kid: str | None, alg: str, arrived: int, after: Flight | None
     ) -> VerificationKey | Flight:
         """As `look`, by the decision table. The lock is held."""
+        now = self._now_and_then()
         record = self.record
         keys = record.usable(now)
         known = keys is not None and keys.knows(kid, alg)
@@ -138,22 +124,28 @@ class JwksClient:
             raise InvalidToken(Reason.UNKNOWN_KEY, "the issuer has no key of that kid")
         raise self._unavailable(record, now)
 
-    def health(self, now: float) -> "IssuerHealth":
-        """How this issuer's keys stand."""
+    def health(self, now: float) -> IssuerHealth:
+        """How this issuer's keys stand. Starts a fetch where there are none, and waits for nothing."""
         record = self.record
         usable = record.usable(now)
-        state: Literal["fresh", "stale", "none"]
+        if usable is None and not record.waiting(now):
+            self.refresh_if_due()
+        state: State
         state = "none" if usable is None else "fresh" if now < record.fresh_until else "stale"
         return IssuerHealth(
             self.issuer.issuer, state, 0 if usable is None else len(usable.keys), record.failures
         )
 
-    def refresh(self, now: float) -> Flight | None:
-        """Starts a fetch if there are no usable keys and one is allowed, for warming up."""
-        with self._lock:
-            if self.record.usable(now) is not None or self.record.waiting(now):
-                return None
-            return self._start(now)
+    def refresh_if_due(self) -> Flight | None:
+        """Starts a fetch, or joins the one under way, if it is time for one and none is forbidden."""
+        try:
+            with self._lock:
+                now = self._now_and_then()
+                if not self.record.due(now) or self.record.waiting(now):
+                    return None
+                return self._start(now)
+        finally:
+            self._tell()
 
     def _answered(self, kid: str | None, arrived: int, after: Flight | None, now: float) -> bool:
         """Whether the flight waited for was later than the token, so that its word is final."""
@@ -175,33 +167,36 @@ class JwksClient:
             detail="the issuer's keys cannot be fetched", retry_after=max(1.0, wait)
         )
 
+    def _now_and_then(self) -> float:
+        """The time, after a flight that was lost has been given up. The lock is held."""
+        now = self.clock()
+        flight = self._flight
+        if flight is not None and flight.patience <= 0:
+            # Its thread was lost in a fork, or is stuck in somebody's fetch.
+            self._fail(flight, FetchFailed("no answer, and no end"), now)
+        return now
+
     def _start(self, now: float, *, forced: bool = False) -> Flight:
         """Starts a flight, or joins the one under way. The lock is held."""
-        flight = self._flight
-        if flight is not None and flight.patience > 0:
-            return flight
-        if flight is not None:  # lost: its thread was killed by a fork, or is stuck
-            self.record = failed(self.record, self.issuer.key_policy, now, retry_after=None)
-            flight.land()
-        policy = self.issuer.key_policy
+        if self._flight is not None:
+            return self._flight
+        timeout = self.issuer.key_policy.timeout
         self.launched += 1
-        self._flight = flight = Flight(self.launched, policy.timeout + min(_GRACE, policy.timeout))
+        self._flight = flight = Flight(self.launched, timeout + min(_GRACE, timeout))
         thread = threading.Thread(
             target=self._fly, args=(flight, forced), name="atjwt-keys", daemon=True
         )
         try:
             thread.start()
-        except RuntimeError:  # no more threads: as good as an issuer that cannot be reached
-            self._flight = None
-            self.record = failed(self.record, policy, now, retry_after=None)
-            flight.land()
+        except RuntimeError:  # as good as an issuer that cannot be reached
+            self._fail(flight, FetchFailed("no thread can be started"), now)
         return flight
 
     def _fly(self, flight: Flight, forced: bool) -> None:  # noqa: FBT001 - a thread's argument
         try:
             asyncio.run(self._journey(flight, forced=forced))
         finally:
-            flight.land()
+            self._land_badly(flight, FetchFailed("the fetch came to no end"))
 
     async def _journey(self, flight: Flight, *, forced: bool) -> None:
         try:
@@ -211,25 +206,32 @@ class JwksClient:
             self._land_badly(flight, FetchFailed("no answer within the time limit"))
         except FetchFailed as failure:
             self._land_badly(flight, failure)
-        except Exception as error:  # noqa: BLE001 - whatever a fetch provokes, good keys stay
+        except BaseException as error:  # noqa: BLE001 - whatever it is, nobody else waits for it here
             self._land_badly(flight, FetchFailed(type(error).__name__))
         else:
             self._land_well(flight, keys, max_age, forced=forced)
-            await self._reread_metadata()
+            await self._look_for_move()
 
     async def _fetch_keys(self) -> tuple[KeySet, float | None]:
         known = self._jwks_uri
-        uri = known or await self._read_metadata()
-        status, headers, body = await self.fetch(uri)
-        if status in {404, 410} and known and self.issuer.jwks_uri is None:
+        if known is None:
+            return await self._fetch_from(await self._read_metadata())
+        try:
+            return await self._fetch_from(known)
+        except Exception as error:
+            moved = isinstance(error, FetchFailed) and error.status in {404, 410}
+            if self.issuer.jwks_uri is not None or not (moved or self._may_have_moved()):
+                raise
             uri = await self._read_metadata()
-            status, headers, body = await self.fetch(uri)
+            if uri == known and not moved:
+                raise
+            return await self._fetch_from(uri)
+
+    async def _fetch_from(self, uri: str) -> tuple[KeySet, float | None]:
+        status, headers, body = await self.fetch(uri)
         if status != 200:
-            raise FetchFailed(
-                f"keys: answered {status}",
-                status=status,
-                retry_after=headers.get("retry-after", ""),
-            )
+            retry_after = headers.get("retry-after", "")
+            raise FetchFailed(f"keys: answered {status}", status=status, retry_after=retry_after)
         if len(body) > self.issuer.key_policy.max_bytes:
             raise FetchFailed("keys: more bytes than are read")
         try:
@@ -242,12 +244,18 @@ class JwksClient:
         self._jwks_uri, self._metadata_at = metadata.jwks_uri, self.clock()
         return metadata.jwks_uri
 
-    async def _reread_metadata(self) -> None:
-        """Looks once a day whether the keys have moved; the keys never wait for it."""
+    def _may_have_moved(self) -> bool:
+        """Whether the metadata was read a day ago, or is not used; if so, it counts as read now."""
         now, read_at = self.clock(), self._metadata_at
         if read_at is None or read_at <= now < read_at + DAY:
-            return
+            return False
         self._metadata_at = now
+        return True
+
+    async def _look_for_move(self) -> None:
+        """Looks once a day whether the keys have moved; the keys never wait for it."""
+        if not self._may_have_moved():
+            return
         try:
             async with asyncio.timeout(self.issuer.key_policy.timeout):
                 await self._read_metadata()
@@ -267,6 +275,7 @@ class JwksClient:
                 max_age=max_age, spread=self._spread, forced=forced,
             )  # fmt: skip
             self._flight = None
+            self._dark = False
         flight.land()
         event = KeysRefreshed(
             at=now, issuer=self.issuer.issuer, keys=len(keys.keys), skipped=keys.skipped
@@ -274,29 +283,44 @@ class JwksClient:
         self._reporter.refreshed(event, after_failure=before.failures > record.failures)
 
     def _land_badly(self, flight: Flight, failure: FetchFailed) -> None:
-        now = self.clock()
         with self._lock:
-            if self._flight is not flight:
-                return
+            self._fail(flight, failure, self.clock())
+        self._tell()
+
+    def _fail(self, flight: Flight, failure: FetchFailed, now: float) -> None:
+        """Records a bad landing, unless the flight has landed or was given up. The lock is held."""
+        if self._flight is flight:
+            wait = _seconds(failure.retry_after, now)
             self.record = record = failed(
-                self.record, self.issuer.key_policy, now,
-                retry_after=_seconds(failure.retry_after, now),
-            )  # fmt: skip
-            self._flight = None
-        flight.land()
-        usable = record.usable(now) is not None
-        self._reporter.failed(
-            KeysFailed(
-                at=now, issuer=self.issuer.issuer, cause=str(failure), failures=record.failures,
-                retry_after=record.retry_at - now,
-                usable_for=record.stale_until - now if usable else 0.0,
+                self.record, self.issuer.key_policy, now, retry_after=wait
             )
-        )  # fmt: skip
+            self._flight = None
+            usable_for = max(0.0, record.stale_until - now) if record.keys else 0.0
+            self._untold.append(
+                KeysFailed(
+                    at=now, issuer=self.issuer.issuer, cause=str(failure),
+                    failures=record.failures, retry_after=record.retry_at - now,
+                    usable_for=usable_for,
+                )
+            )  # fmt: skip
+        flight.land()
+
+    def _tell(self) -> None:
+        """Reports what has failed. The lock is not held: an observer may call us."""
+        while self._untold:
+            try:
+                event = self._untold.popleft()
+            except IndexError:
+                return  # another thread told it
+            dark = event.usable_for == 0
+            self._reporter.failed(event, news=event.failures == 1 or (dark and not self._dark))
+            self._dark = dark
 
 
-def _max_age(cache_control: str | None) -> float | None:
+def _max_age(cache_control: object) -> float | None:
     """Seconds for which an answer is fresh (RFC 9111 section 5.2.2); None if it does not say."""
-    directives = [part.strip().lower() for part in (cache_control or "").split(",")]
+    text = cache_control if isinstance(cache_control, str) else ""
+    directives = [part.strip().lower() for part in text.split(",")]
     if "no-store" in directives or "no-cache" in directives:
         return 0.0
     for directive in directives:
@@ -306,8 +330,10 @@ def _max_age(cache_control: str | None) -> float | None:
     return None
 
 
-def _seconds(retry_after: str, now: float) -> float | None:
+def _seconds(retry_after: object, now: float) -> float | None:
     """Seconds to wait, from Retry-After in either of its forms (RFC 9110 section 10.2.3)."""
+    if not isinstance(retry_after, str):
+        return None
     if retry_after.isdecimal():
         return float(retry_after[:9])
     try:

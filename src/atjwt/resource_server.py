@@ -33,7 +33,8 @@ from atjwt.errors import AuthError, ConfigurationError, InsufficientScope, Missi
 from atjwt.events import Observer, Reporter, TokenAccepted
 from atjwt.fetch import Fetch
 from atjwt.flight import Flight
-from atjwt.jwks_client import IssuerHealth, JwksClient
+from atjwt.health import Health
+from atjwt.jwks_client import JwksClient
 
 Headers = Iterable[tuple[bytes, bytes]]
 """A request's header pairs as ASGI gives them: bytes, names in lower case."""
@@ -110,7 +111,7 @@ class ResourceServer:
         names = (self.audience,) if isinstance(self.audience, str) else tuple(self.audience)
         reporter = Reporter(self.observers)
         clients = {
-            issuer.issuer: JwksClient(issuer, clock=self._now, reporter=reporter, fetch=self.fetch)
+            issuer.issuer: JwksClient(issuer, clock=self.clock, reporter=reporter, fetch=self.fetch)
             for issuer in self.issuers
         }
         derived = {
@@ -130,8 +131,12 @@ class ResourceServer:
     def _check_configuration(self) -> None:
         problems = configuration.audience_problems(self.audience)
         problems += configuration.number_problems("leeway", self.leeway, 0, 300)
-        problems += configuration.number_problems("token_cache_size", self.token_cache_size, 0, 1e9)
-        problems += configuration.number_problems("max_token_size", self.max_token_size, 64, 1e6)
+        problems += configuration.number_problems(
+            "token_cache_size", self.token_cache_size, 0, 1e9, whole=True
+        )
+        problems += configuration.number_problems(
+            "max_token_size", self.max_token_size, 64, 1e6, whole=True
+        )
         if isinstance(self.issuers, str | TrustedIssuer) or not self.issuers:
             problems.append("issuers: give a list of TrustedIssuer")
         elif not all(isinstance(issuer, TrustedIssuer) for issuer in self.issuers):
@@ -180,7 +185,7 @@ class ResourceServer:
             digest = sha256(credentials).digest()
             return self._recall(digest) or await self._verify(credentials, digest)
         except AuthError as error:
-            self._reporter.refused(error, credentials, self._now())
+            self._reporter.refused(error, credentials, self.clock())
             raise
 
     def verify_sync(self, token: str | bytes) -> Principal:
@@ -191,7 +196,7 @@ class ResourceServer:
             digest = sha256(credentials).digest()
             return self._recall(digest) or self._verify_sync(credentials, digest)
         except AuthError as error:
-            self._reporter.refused(error, credentials, self._now())
+            self._reporter.refused(error, credentials, self.clock())
             raise
 
     async def authenticate(
@@ -212,13 +217,13 @@ class ResourceServer:
             digest = sha256(credentials).digest()
             return self._recall(digest) or await self._verify(credentials, digest)
         except AuthError as error:
-            self._reporter.refused(error, credentials, self._now(), method=method, path=url)
+            self._reporter.refused(error, credentials, self.clock(), method=method, path=url)
             raise
 
     def missing_token(self, *, method: str | None = None, url: str | None = None) -> MissingToken:
         """The error for a request that had to send a token and sent none; reports it."""
         error = MissingToken()
-        self._reporter.refused(error, None, self._now(), method=method, path=url)
+        self._reporter.refused(error, None, self.clock(), method=method, path=url)
         return error
 
     def authorize(
@@ -241,30 +246,32 @@ class ResourceServer:
             return principal if policy is None else require(policy, principal)
         except (MissingToken, InsufficientScope) as error:
             printed = "authenticated" if policy is None else repr(policy)
-            self._reporter.denied(error, principal, printed, self._now(), method=method, path=url)
+            self._reporter.denied(error, principal, printed, self.clock(), method=method, path=url)
             raise
 
     def challenge(self, error: AuthError) -> Challenge:
         """What a request that is not let in is answered (RFC 6750 section 3)."""
         return build_challenge(error, realm=self.realm or "")
 
-    def health(self) -> "Health":
-        """Whether tokens can be judged now. Does no I/O."""
-        now = self._now()
+    def health(self) -> Health:
+        """Whether tokens can be judged now.
+
+        Waits for nothing. Where keys are missing it starts a fetch behind, as a request would: a
+        server that is kept out of traffic for not being ready must be able to become ready.
+        """
+        now = self.clock()
         issuers = tuple(client.health(now) for client in self._clients.values())
         return Health(all(issuer.ready for issuer in issuers), issuers)
 
-    async def warm_up(self, timeout: float = 5) -> "Health":  # noqa: ASYNC109 - its own name for it
+    async def warm_up(self, timeout: float = 5) -> Health:  # noqa: ASYNC109 - its own name for it
         """Fetches the keys that are not in hand, for at most `timeout` seconds. Never raises."""
-        now = self._now()
-        flights = [flight for client in self._clients.values() if (flight := client.refresh(now))]
+        flights = [
+            flight for client in self._clients.values() if (flight := client.refresh_if_due())
+        ]
         with anyio.move_on_after(timeout):
             for flight in flights:
                 await flight.landed()
         return self.health()
-
-    def _now(self) -> float:
-        return self.clock()
 
     def _recall(self, digest: bytes) -> Principal | None:
         """The principal of a token that was verified before, if all of that still holds."""
@@ -337,18 +344,6 @@ class ResourceServer:
         if verified.notes or self._reporter.observers:
             self._reporter.accepted(principal, digest.hex()[:16], now, verified.notes)
         return principal
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """Whether tokens can be judged.
-
-    ready: each issuer's keys are in hand and within the stale limit, so that an outage of the
-        issuer does not empty a fleet.
-    """
-
-    ready: bool
-    issuers: tuple[IssuerHealth, ...]
 
 
 def _located(error: AuthError, admitted: _Admitted) -> AuthError:

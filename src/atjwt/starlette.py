@@ -13,7 +13,15 @@ from typing import Any, TypeVar, cast
 from starlette.endpoints import HTTPEndpoint, WebSocketEndpoint
 from starlette.requests import HTTPConnection
 
-from atjwt.asgi import SCOPE_KEY, ASGIApp, Authentication, Receive, Scope, Send
+from atjwt.asgi import (
+    SCOPE_KEY,
+    ASGIApp,
+    Authentication,
+    Receive,
+    Scope,
+    Send,
+    refuse_to_start,
+)
 from atjwt.core.policy import Policy, all_of, has_permission, has_scope
 from atjwt.core.principal import Principal
 from atjwt.errors import ConfigurationError, MissingToken
@@ -47,7 +55,7 @@ def requires(
     def guard(endpoint: Endpoint) -> Endpoint:
         if inspect.isclass(endpoint):
             return cast("Endpoint", _guard_class(endpoint, policy))
-        if inspect.iscoroutinefunction(inspect.unwrap(endpoint)):
+        if _is_async(endpoint):
 
             @functools.wraps(endpoint)
             async def guarded(*args: object, **kwargs: object) -> object:
@@ -66,10 +74,25 @@ def requires(
     return guard
 
 
+def _is_async(endpoint: object) -> bool:
+    """Whether an endpoint is to be awaited, as Starlette will see it."""
+    function = endpoint
+    while isinstance(function, functools.partial):
+        function = function.func
+    if not (inspect.isfunction(function) or inspect.ismethod(function)):
+        raise ConfigurationError(
+            [
+                f"requires(): {type(endpoint).__name__}: decorate a function, method or endpoint class"
+            ]
+        )
+    return inspect.iscoroutinefunction(function)
+
+
 class RequiresMiddleware:
     """Guards an app, such as a mount: `Mount(…, middleware=[Middleware(RequiresMiddleware, …)])`.
 
-    policies, scopes, permissions: as of `requires`.
+    policies, scopes, permissions: as of `requires`. What is wrong with them stops the server at
+    start-up, as with `AccessTokenMiddleware`; on a mount, which sees no start-up, each request.
     """
 
     def __init__(
@@ -80,10 +103,16 @@ class RequiresMiddleware:
         permissions: Collection[str] = (),
     ) -> None:
         self.app = app
-        self.policy = to_policy(policies, scopes, permissions)
+        self.problems: tuple[str, ...] = ()
+        try:
+            self.policy = to_policy(policies, scopes, permissions)
+        except ConfigurationError as error:
+            self.problems = error.problems
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One connection (ASGI 3)."""
+        if self.problems:
+            await refuse_to_start(self.problems, scope, receive, send)
         if scope["type"] != "lifespan":
             check(scope, self.policy)
         await self.app(scope, receive, send)
@@ -105,6 +134,9 @@ def to_policy(
     for word, names in (("scopes", scopes), ("permissions", permissions)):
         if isinstance(names, str):
             problems.append(f"requires({word}={names!r}): give a list, {word}=[{names!r}]")
+        elif names != () and (not isinstance(names, Collection) or not names):
+            # A list that came out empty by mistake must not let everybody in.
+            problems.append(f"requires({word}=…): give a list of names, or leave {word} out")
     if problems:
         raise ConfigurationError(problems)
     parts = [policy for policy in policies if isinstance(policy, Policy)]
@@ -132,7 +164,7 @@ def _authentication(scope: Scope) -> Authentication:
 
 
 def _connection(args: tuple[object, ...], kwargs: dict[str, object]) -> HTTPConnection:
-    for value in (*args[:2], *kwargs.values()):
+    for value in (*args, *kwargs.values()):
         if isinstance(value, HTTPConnection):
             return value
     raise ConfigurationError(["requires(): the endpoint is given no request and no WebSocket"])

@@ -16,6 +16,7 @@ from joserfc.jwk import ECKey, Key, OctKey, OKPKey, RSAKey
 
 from atjwt import AUTH0, RFC9068, InvalidToken, Reason, TrustedIssuer
 from atjwt.core.jwk import KeySet, VerificationKey, read_key_set
+from atjwt.core.member import Type
 from atjwt.core.profile import Profile
 from atjwt.core.token import UnverifiedToken, parse_token
 from atjwt.core.verify import Case
@@ -179,6 +180,18 @@ VALUES: Final[tuple[object, ...]] = (
     *([{}, "x"], {}, {"x": "y"}),
 )
 """JSON of every type, and of the borders between them."""
+
+
+GOOD: Final[Mapping[Type, list[Any]]] = {
+    Type.STRING: [" ", "x", "1790000000"],
+    Type.TEXT: ["", " ", "x", "1790000000"],
+    Type.NUMBER: [0, 1, 1.5, 2**53],
+    Type.STRINGS: [[], [""], ["x"], ["x", "y"], ["x", ""]],
+    Type.AUDIENCE: [" ", "x", "1790000000", ["x"], ["x", "y"]],
+    Type.OBJECT: [{}, {"x": "y"}],
+    Type.DETAILS: [{}, {"x": "y"}, [], [{}], [{"a": 1}]],
+}
+"""Those of them that are of a type; all others are not."""
 
 
 def same_json(value: object, listed: Iterable[object]) -> bool:

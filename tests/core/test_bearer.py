@@ -41,6 +41,7 @@ def test_case_of_scheme(scheme: bytes) -> None:
     "value",
     [
         *(b"Basic dTpw", b"DPoP abc", b"Bearerabc", b"Bearer2 abc", b"Token abc", b"abc", b""),
+        *(b"Bearer-x abc", b"Bearer_ abc", b"X-Bearer abc", b'Digest a="Bearer", b="c"'),
         *(b"Digest realm=bearer", b'Digest a="b", bearerlike="c"', b"Basic bearer"),
     ],
 )
@@ -73,7 +74,13 @@ def test_two_headers(values: tuple[bytes, bytes]) -> None:
     assert caught.value.reason is Reason.MULTIPLE_CREDENTIALS
 
 
-@pytest.mark.parametrize("value", [b"Basic dTpw, Bearer abc", b"Basic dTpw,bearer abc"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(b"Basic dTpw, Bearer abc", b"Basic dTpw,bearer abc", b"Basic dTpw,\t BEARER\tabc"),
+        b'Digest a="b", c="d",  Bearer abc',
+    ],
+)
 def test_joined_headers(value: bytes) -> None:
     """Two credentials that a proxy has joined into one header are still two."""
     with pytest.raises(InvalidRequest) as caught:
@@ -81,9 +88,23 @@ def test_joined_headers(value: bytes) -> None:
     assert caught.value.reason is Reason.MULTIPLE_CREDENTIALS
 
 
-@pytest.mark.parametrize("value", [b"Bearer", b"bearer", b" Bearer ", b"Bearer\t", b"Bearer "])
-def test_nothing_follows(value: bytes) -> None:
-    """Bearer and nothing after it is a malformed request and not an absent token."""
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(
+            b"Bearer",
+            b"bearer",
+            b" Bearer ",
+            b"Bearer\t",
+            b"Bearer ",
+            b"Bearer\tabc",
+            b" Bearer abc",
+        ),
+        *(b"Bearer,abc", b"Bearer=abc", b'Bearer"abc"', b"Bearer:abc", b"Bearer/abc"),
+    ],
+)
+def test_bearer_and_no_token(value: bytes) -> None:
+    """Bearer without a space and a token is a malformed request and not an absent token."""
 
     def judge() -> None:
         found = find_credentials(header(value))

@@ -162,6 +162,9 @@ def test_nothing_can_be_injected(realm: str, scopes: list[str]) -> None:
     assert sent["realm"] == "".join(c for c in realm if " " <= c <= "~" and c not in '"\\')
     assert sent["error"] == "insufficient_scope"
     assert sent.keys() <= {"realm", "error", "error_description", "scope"}
+    assert sent.get("scope") != ""
+    told = "".join(char for char in "".join(scopes) if "!" <= char <= "~" and char not in '"\\')
+    assert sorted(set(sent.get("scope", "").replace(" ", ""))) == sorted(set(told))
 
 
 @pytest.mark.parametrize(

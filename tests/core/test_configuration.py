@@ -263,3 +263,12 @@ def test_number(value: float) -> None:
 def test_no_number(value: object) -> None:
     """Anything else is a problem that says from what to what."""
     assert number_problems("leeway", value, 0, 300) == ["leeway: give a number from 0 to 300"]
+    (problem,) = number_problems("leeway", value, 0, 300, whole=True)
+    assert problem == "leeway: give a whole number from 0 to 300"
+
+
+def test_whole_number() -> None:
+    """Where a number counts something, it is whole."""
+    assert number_problems("token_cache_size", 5, 0, 10, whole=True) == []
+    for value in (5.0, 5.5):
+        assert number_problems("token_cache_size", value, 0, 10, whole=True)

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atjwt import Reason
+from atjwt import InvalidToken, Reason
 from atjwt.core.jwk import KeySet, VerificationKey, read_key_set, secret_key_set
 from atjwt.core.jwks import Step, next_step, select_key
 from atjwt.core.key_record import KeyRecord
-from core.making import REMOVE, SECRET, jwk, key_set, refuses
+from core.making import REMOVE, SECRET, SIGNERS, attempt, jwk, key_set, refuses
 
 # --- the one key ---------------------------------------------------------------------------------
 
@@ -83,6 +83,30 @@ def test_secret(kid: str | None) -> None:
     """The one secret of an issuer is selected, whatever kid a token names."""
     keys = secret_key_set(SECRET)
     assert select_key(keys, kid=kid, alg="HS256") is keys.keys[0]
+
+
+members = st.lists(
+    st.tuples(
+        st.sampled_from(["rsa", "P-256", "P-256-2", "Ed25519"]),
+        st.sampled_from(["a", "b", REMOVE]),
+        st.sampled_from([{}, {"use": "enc"}, {"alg": "ES256"}, {"alg": "RS256"}]),
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+@given(members)
+def test_only(listed: list[tuple[str, object, dict[str, object]]]) -> None:
+    """What a set has looked up beforehand is what would be selected, and nothing else."""
+    document = {"keys": [jwk(kind, kid=kid, **more) for kind, kid, more in listed]}
+    document["keys"].append(jwk("P-384"))
+    keys = read_key_set(document)
+    for kid in ("a", "b", "P-384", "unknown", None):
+        for alg in (*SIGNERS, "none"):
+            chosen = attempt(lambda: select_key(keys, kid=kid, alg=alg), InvalidToken)  # noqa: B023
+            expected = chosen if isinstance(chosen, VerificationKey) else None
+            assert keys.only.get((kid, alg)) is expected
 
 
 def test_errors_hold_no_kid() -> None:

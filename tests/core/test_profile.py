@@ -1,5 +1,6 @@
 """Steps 2 and 3: whose token it is, under which rules, and by which algorithm."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atjwt import AUTH0, RFC9068, Reason, TrustedIssuer
-from atjwt.core.profile import PROFILES, Profile, Type, admit, detect_profile, select_issuer
+from atjwt.core.member import Type
+from atjwt.core.profile import PROFILES, Profile, admit, detect_profile, select_issuer
 from core.making import (
     ISSUER,
     REMOVE,
@@ -66,6 +68,16 @@ def test_members(profile: Profile) -> None:
     assert {member.name: member.type for member in profile.members} == TYPES
     assert len(profile.members) == len(TYPES)
     assert profile.client_claim in REQUIRED[profile]
+
+
+def test_constants() -> None:
+    """A profile is the one constant: it cannot be changed, and a copy of it is not it."""
+    for value in (AUTH0, AUTH0.members[0]):
+        for field in dataclasses.fields(value):
+            with pytest.raises(dataclasses.FrozenInstanceError):
+                setattr(value, field.name, None)
+    assert dataclasses.replace(AUTH0) != AUTH0
+    assert len({AUTH0, RFC9068, AUTH0}) == 2
 
 
 def test_foreign() -> None:

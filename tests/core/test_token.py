@@ -185,11 +185,13 @@ def test_integers() -> None:
 def test_depth(opening: bytes, closing: bytes, inner: bytes) -> None:
     """64 levels of arrays and objects are read, one more is not, and a million crash nothing."""
 
-    def nested(levels: int) -> bytes:
+    def nested(levels: int, beside: bytes = b"") -> bytes:
         between = levels - 1 - (inner in {b"[]", b"{}"})
-        return b'{"a":' + opening * between + inner + closing * between + b"}"
+        return b'{"a":' + opening * between + inner + closing * between + beside + b"}"
 
+    assert MAX_DEPTH == 64
     assert read_json_object(nested(MAX_DEPTH))
+    assert read_json_object(nested(MAX_DEPTH, beside=b',"b":[{},{}]'))
     for levels in (MAX_DEPTH + 1, 1_000_000):
         with pytest.raises(ValueError, match=r"^nested too deep$"):
             read_json_object(nested(levels))
@@ -282,6 +284,15 @@ def test_critical_header(name: str, value: object) -> None:
 def test_critical_header_before_claims() -> None:
     """An unencoded payload is refused by its header, before anybody reads it."""
     refuses(Reason.CRITICAL_HEADER, lambda: parse_token(assemble({**HEADER, "b64": False}, b"no")))
+
+
+def test_same_header_again() -> None:
+    """A header that was read before is read the same again, and a bad one is refused again."""
+    for claims in (good_claims(RFC9068), good_claims(RFC9068, sub="another")):
+        assert parsed(RFC9068, claims).claims == claims
+        assert parsed(RFC9068, claims).kid == "P-256"
+        bad = assemble({**HEADER, "crit": ["exp"]}, claims)
+        refuses(Reason.CRITICAL_HEADER, lambda: parse_token(bad))  # noqa: B023
 
 
 def test_keys_in_header() -> None:

@@ -393,7 +393,6 @@ def test_tls_by_ssl_cert_file_in_a_new_process(secure: RawServer, authority: Aut
     assert ran.stdout == "200\n"
 
 
-@pytest.mark.xfail(strict=True, reason="an upper-case scheme switches the verification off")
 def test_tls_is_verified_however_the_scheme_is_written(secure: RawServer) -> None:
     """HTTPS:// is https:// (RFC 3986 section 3.1)."""
     secure.routes["/document"] = answer(b"{}")

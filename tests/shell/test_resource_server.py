@@ -192,7 +192,6 @@ def test_health_of_several_issuers(clock: Clock) -> None:
     assert server.health().ready
 
 
-@pytest.mark.xfail(strict=True, reason="nothing fetches for a server that gets no requests")
 def test_a_server_without_traffic_becomes_ready(issuer: LocalIssuer, clock: Clock) -> None:
     """Who is kept out of traffic for not being ready must be able to become ready."""
     server = trusting(issuer, clock, fetch=issuer.fetch)

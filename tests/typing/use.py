@@ -34,7 +34,7 @@ from atjwt.asgi import AccessTokenMiddleware
 from atjwt.core.challenge import Challenge
 from atjwt.core.profile import Profile
 from atjwt.events import AccessDenied, Event, KeysFailed, KeysRefreshed, TokenAccepted, TokenRefused
-from atjwt.resource_server import Health
+from atjwt.health import Health
 from atjwt.starlette import RequiresMiddleware, principal_of, requires
 
 

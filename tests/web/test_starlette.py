@@ -210,11 +210,13 @@ def test_requires_middleware_alone_lets_nobody_in(kind: str) -> None:
 
 
 def test_requires_middleware_tells_misuse() -> None:
-    """With the same texts as the decorator."""
-    with pytest.raises(ConfigurationError, match=r"scopes=\['a'\]"):
-        RequiresMiddleware(reached, scopes="a")
-    with pytest.raises(ConfigurationError, match=r"requires\(scopes=\['a'\]\)"):
-        RequiresMiddleware(reached, "a")  # type: ignore[arg-type]
+    """With the same texts as the decorator, at start-up and on every request."""
+    for guard, text in (
+        (RequiresMiddleware(reached, scopes="a"), r"scopes=\['a'\]"),
+        (RequiresMiddleware(reached, "a"), r"requires\(scopes=\['a'\]\)"),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(ConfigurationError, match=text):
+            ask(guard)
 
 
 def test_a_guard_asks_the_innermost_middleware(issuer: LocalIssuer, clock: Clock) -> None:

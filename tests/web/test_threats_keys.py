@@ -471,7 +471,6 @@ def test_the_cache_is_bounded(
     assert sum(_remembered(events)) == expected
 
 
-@pytest.mark.xfail(strict=True, reason="a flight that ended thus is joined again until it is lost")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_fetch_that_is_cancelled_from_within_is_a_failed_fetch(issuer: LocalIssuer) -> None:
     """A fetcher of the user's own may raise `CancelledError`; nobody spins until its deadline."""

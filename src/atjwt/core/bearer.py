@@ -16,6 +16,9 @@ from atjwt.errors import InvalidRequest, InvalidToken, Reason
 _TOKEN68 = re.compile(
     rb"[A-Za-z0-9\-._~+/]+=*"
 )  # RFC 9110 section 11.2; RFC 6750 calls it b64token
+# Bearer, and not merely the beginning of another scheme's name (RFC 9110 section 5.6.2).
+_OURS = re.compile(rb"[ \t]*bearer(?![A-Za-z0-9!#$%&'*+\-.^_`|~])", re.IGNORECASE)
+_OURS_TOO = re.compile(rb",[ \t]*bearer[ \t]", re.IGNORECASE)
 
 
 def find_credentials(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
@@ -36,9 +39,9 @@ def find_credentials(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
         return None
     if found[:7].lower() == b"bearer ":
         return found[7:].lstrip(b" ")
-    if found.strip(b" \t").lower() == b"bearer":
-        raise InvalidRequest(Reason.MALFORMED_CREDENTIALS, "nothing follows the scheme Bearer")
-    if b"," in found and b", bearer " in found.lower().replace(b",bearer", b", bearer"):
+    if _OURS.match(found):
+        raise InvalidRequest(Reason.MALFORMED_CREDENTIALS, "no space and token after Bearer")
+    if b"," in found and _OURS_TOO.search(found):
         raise InvalidRequest(
             Reason.MULTIPLE_CREDENTIALS, "several credentials in one Authorization header"
         )

@@ -135,8 +135,9 @@ def _challenge_header(error: AuthError, answer: Answer, realm: str) -> bytes:
     parameters = {"realm": realm}
     if answer.error is not None:
         parameters |= {"error": answer.error, "error_description": answer.sentence}
-    if isinstance(error, InsufficientScope) and error.scopes:
-        parameters["scope"] = " ".join(sorted(error.scopes))
+    if isinstance(error, InsufficientScope):
+        scopes = " ".join(filter(None, map(_quotable, sorted(error.scopes))))
+        parameters |= {"scope": scopes} if scopes else {}
     written = ", ".join(f'{name}="{_quotable(value)}"' for name, value in parameters.items())
     return f"Bearer {written}".encode("ascii")
 

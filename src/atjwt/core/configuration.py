@@ -127,8 +127,11 @@ def audience_problems(audience: object) -> list[str]:
     ]
 
 
-def number_problems(name: str, value: object, least: float, most: float) -> list[str]:
-    """What is wrong with a number; bool is none."""
-    if isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most:
+def number_problems(
+    name: str, value: object, least: float, most: float, *, whole: bool = False
+) -> list[str]:
+    """What is wrong with a number; a bool is none."""
+    kinds = int if whole else int | float
+    if isinstance(value, kinds) and not isinstance(value, bool) and least <= value <= most:
         return []
-    return [f"{name}: give a number from {least:g} to {most:g}"]
+    return [f"{name}: give a {'whole ' if whole else ''}number from {least:g} to {most:g}"]

@@ -167,15 +167,15 @@ def require(policy: Policy, principal: Principal) -> Principal:
     if lacking is None:
         return principal
     if lacking.scopes:
-        reason, detail = Reason.MISSING_SCOPE, f"scope lacks {_listed(lacking.scopes)}"
+        reason, detail = Reason.MISSING_SCOPE, f"scope lacks {', '.join(sorted(lacking.scopes))}"
     elif lacking.no_permissions_claim:
         reason = Reason.NO_PERMISSIONS_CLAIM
         detail = "the token has no permissions claim; its dialect is the likely cause"
     elif lacking.permissions:
         reason = Reason.MISSING_PERMISSION
-        detail = f"permissions lack {_listed(lacking.permissions)}"
+        detail = f"permissions lack {', '.join(sorted(lacking.permissions))}"
     else:
-        reason, detail = Reason.MISSING_ROLE, f"roles lack {_listed(lacking.roles)}"
+        reason, detail = Reason.MISSING_ROLE, f"roles lack {', '.join(sorted(lacking.roles))}"
     raise InsufficientScope(
         reason,
         detail,
@@ -207,7 +207,3 @@ def _names(function: str, names: tuple[str, ...]) -> frozenset[str]:
     if not names or not all(isinstance(name, str) and name.strip() for name in names):
         raise ConfigurationError([f"{function}: give names, each a string with content"])
     return frozenset(names)
-
-
-def _listed(names: frozenset[str]) -> str:
-    return ", ".join(sorted(names))

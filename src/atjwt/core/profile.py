@@ -10,35 +10,14 @@ is fetched, so that a token can make us ask nobody but an issuer on the list.
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING
 
+from atjwt.core.member import Member, Type
 from atjwt.core.token import UnverifiedToken
 from atjwt.errors import InvalidToken, Reason
 
 if TYPE_CHECKING:
     from atjwt.core.trusted_issuer import TrustedIssuer
-
-
-class Type(Enum):
-    """The JSON type that a member must have. Null is never one of them."""
-
-    STRING = "a string with content"
-    TEXT = "a string"
-    NUMBER = "a number of seconds"
-    STRINGS = "an array of strings"
-    AUDIENCE = "a string, or an array of strings with content"
-    OBJECT = "an object"
-    DETAILS = "an array of objects, or one object"
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One member of a claim set: its name, its type, and whether it must be there."""
-
-    name: str
-    type: Type
-    required: bool = False
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)

@@ -11,10 +11,11 @@ the server did with it cannot differ.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple, TypeGuard
+from typing import NamedTuple
 
 from atjwt.core.jwk import VerificationKey
-from atjwt.core.profile import PROFILES, Profile, Type
+from atjwt.core.member import IS_OF, is_audience, is_time
+from atjwt.core.profile import PROFILES, Profile
 from atjwt.core.token import UnverifiedToken
 from atjwt.core.trusted_issuer import TrustedIssuer
 from atjwt.errors import InvalidToken, Reason
@@ -70,9 +71,9 @@ def _times(case: Case) -> Iterator[Failure]:
     claims = case.token.claims
     exp, nbf = claims.get("exp"), claims.get("nbf", 0)
     # A time of the wrong type is the next check's business, which finds it in any case.
-    if _is_time(exp) and case.now >= exp + case.leeway:
+    if is_time(exp) and case.now >= exp + case.leeway:
         yield Failure(Reason.EXPIRED, "exp has passed")
-    if _is_time(nbf) and case.now < nbf - case.leeway:
+    if is_time(nbf) and case.now < nbf - case.leeway:
         yield Failure(Reason.NOT_YET_VALID, "nbf lies ahead")
 
 
@@ -89,7 +90,7 @@ def _members(case: Case) -> Iterator[Failure]:
 def _audience(case: Case) -> Iterator[Failure]:
     aud = case.token.claims.get("aud")
     names = [aud] if isinstance(aud, str) else aud
-    if _is_audience(aud) and case.audience.isdisjoint(names):  # type: ignore[arg-type]
+    if is_audience(aud) and case.audience.isdisjoint(names):  # type: ignore[arg-type]
         yield Failure(Reason.WRONG_AUDIENCE, "aud names none of this API's identifiers")
 
 
@@ -176,37 +177,7 @@ def _notes(case: Case, claims: Mapping[str, object]) -> tuple[str, ...]:
 _ID_TOKEN_MARKS = frozenset({"nonce", "at_hash", "c_hash"})
 
 
-def _is_time(value: object) -> TypeGuard[float]:
-    # Past 2**53 a JSON number is no longer exact (RFC 8259 section 6), and no date either.
-    return type(value) in _NUMBERS and 0 <= value <= 9007199254740992  # type: ignore[operator]
-
-
-def _is_strings(value: object) -> bool:
-    return type(value) is list and all(type(item) is str for item in value)
-
-
-def _is_audience(value: object) -> bool:
-    if type(value) is str:
-        return bool(value)
-    return type(value) is list and bool(value) and all(type(name) is str and name for name in value)
-
-
-def _is_details(value: object) -> bool:
-    items = value if type(value) is list else [value]
-    return all(type(item) is dict for item in items)
-
-
-_NUMBERS = (int, float)
-_IS: Mapping[Type, Callable[[object], bool]] = {
-    Type.STRING: lambda value: type(value) is str and value != "",
-    Type.TEXT: lambda value: type(value) is str,
-    Type.NUMBER: _is_time,
-    Type.STRINGS: _is_strings,
-    Type.AUDIENCE: _is_audience,
-    Type.OBJECT: lambda value: type(value) is dict,
-    Type.DETAILS: _is_details,
-}
 _ROWS = {
-    profile: tuple((member.name, _IS[member.type], member) for member in profile.members)
+    profile: tuple((member.name, IS_OF[member.type], member) for member in profile.members)
     for profile in PROFILES.values()
 }
