@@ -10,7 +10,7 @@ from atjwt import AUTH0, RFC9068, InvalidToken, Reason, TrustedIssuer
 from atjwt.core.member import Member
 from atjwt.core.profile import Profile
 from atjwt.core.token import parse_token
-from atjwt.core.verify import CHECKS, Case, Failure, VerifiedClaims, explain, failures, verify
+from atjwt.core.verify import CHECKS, Case, Failure, VerifiedClaims, explain, verify
 from core.making import (
     API,
     EXPIRES,
@@ -104,7 +104,6 @@ def test_first_of_all() -> None:
     at_bench = case(AUTH0, claims, key=verification_key("P-256-2"))
     assert all(listed for _, listed in explain(at_bench))
     assert [check for check, _ in explain(at_bench)] == list(CHECKS)
-    assert found(at_bench) == list(failures(at_bench))
     refuses(Reason.INVALID_SIGNATURE, lambda: verify(at_bench))
 
 
@@ -130,7 +129,6 @@ def test_two_drivers(
         profile, good_claims(profile, **changes), key=verification_key(kind), now=now, leeway=leeway
     )
     wrong = found(at_bench)
-    assert wrong == list(failures(at_bench))
     assert "marker" not in f"{wrong}"
     outcome = attempt(lambda: verify(at_bench), InvalidToken)
     if isinstance(outcome, InvalidToken):

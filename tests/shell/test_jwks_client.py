@@ -484,16 +484,23 @@ def test_an_unknown_kid_forces_one_fetch_per_cooldown(
     assert wire.fetches == (1, 7)
 
 
-def test_an_unknown_kid_right_after_a_cold_start(issuer: LocalIssuer, clock: Clock) -> None:
+@pytest.mark.parametrize("sync", [True, False])
+def test_an_unknown_kid_right_after_a_cold_start(
+    issuer: LocalIssuer, clock: Clock, *, sync: bool
+) -> None:
     """The cold fetch has answered for it: no second one, for that kid, within the cooldown."""
     server = trusting(issuer, clock, fetch=issuer.fetch)
     unknown = issuer.broken(Reason.UNKNOWN_KEY)
+
+    def outcome() -> Reason | None:
+        return reason_of(server, unknown) if sync else asyncio.run(reason(server, unknown))
+
     for _ in range(3):
-        assert reason_of(server, unknown) is Reason.UNKNOWN_KEY
+        assert outcome() is Reason.UNKNOWN_KEY
         clock.advance(9)
     assert issuer.requests[JWKS] == 1
     clock.advance(4)
-    assert reason_of(server, unknown) is Reason.UNKNOWN_KEY
+    assert outcome() is Reason.UNKNOWN_KEY
     assert issuer.requests[JWKS] == 2
 
 

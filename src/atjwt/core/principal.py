@@ -8,7 +8,7 @@ kept claim set when somebody asks. Nothing that can be changed is shared.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 from atjwt.core.profile import Profile
 from atjwt.core.verify import VerifiedClaims
@@ -162,21 +162,21 @@ class Principal:
 
 def to_principal(verified: VerifiedClaims) -> Principal:
     """Maps verified claims to the one shape. Cannot fail: every member was checked."""
-    claims = cast("Mapping[str, str]", verified.claims)
+    claims: Mapping[str, Any] = verified.claims  # of the types that the checks have established
     profile, issuer = verified.profile, verified.issuer
     subject, client_id = claims["sub"], claims[profile.client_claim]
-    aud, permissions = verified.claims["aud"], verified.claims.get("permissions")
+    aud, permissions = claims["aud"], claims.get("permissions")
     return Principal(
         issuer=issuer.issuer,
         subject=subject,
         client_id=client_id,
         kind=_kind(claims, client_id, is_auth0=issuer.is_auth0),
         scopes=frozenset(filter(None, claims.get("scope", "").split(" "))),
-        permissions=None if permissions is None else frozenset(cast("list[str]", permissions)),
+        permissions=None if permissions is None else frozenset(permissions),
         profile=profile,
-        audience=(aud,) if isinstance(aud, str) else tuple(cast("list[str]", aud)),
-        issued_at=cast("float", claims["iat"]),
-        expires_at=cast("float", claims["exp"]),
+        audience=(aud,) if isinstance(aud, str) else tuple(aud),
+        issued_at=claims["iat"],
+        expires_at=claims["exp"],
         token_id=claims.get("jti"),
         tenant=issuer.tenant,
         payload=verified.payload,
@@ -193,7 +193,7 @@ _KIND_OF_PROFILE: Mapping[str, Kind] = {
 """Auth0: Agent Identity in Tokens, `sub_profile`."""
 
 
-def _kind(claims: Mapping[str, str], client_id: str, *, is_auth0: bool) -> Kind:
+def _kind(claims: Mapping[str, Any], client_id: str, *, is_auth0: bool) -> Kind:
     # Never from `gty`, which only one profile has, and never from the suffix @clients alone, which
     # could be part of a user's id.
     subject = claims["sub"]

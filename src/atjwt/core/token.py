@@ -145,24 +145,16 @@ def parse_token(token: bytes) -> UnverifiedToken:
     encoded_header, _, encoded_claims = signing_input.partition(b".")
     # The header first: what it demands must not cost the work of reading the rest.
     alg, kid, typ = _read_header(encoded_header)
-    payload = _read_segment("claims", encoded_claims)
-    signature = _read_segment("signature", signature)
-    claims = _read_object("claims", payload)
+    try:
+        payload = read_base64url(encoded_claims)
+        signature = read_base64url(signature)
+    except ValueError as error:
+        raise InvalidToken(Reason.INVALID_ENCODING, f"claims or signature: {error}") from None
+    try:
+        claims = read_json_object(payload)
+    except ValueError as error:
+        raise InvalidToken(Reason.INVALID_JSON, f"claims: {error}") from None
     return UnverifiedToken(alg, kid, typ, claims, payload, signing_input, signature)
-
-
-def _read_segment(name: str, segment: bytes) -> bytes:
-    try:
-        return read_base64url(segment)
-    except ValueError as error:
-        raise InvalidToken(Reason.INVALID_ENCODING, f"{name}: {error}") from None
-
-
-def _read_object(name: str, text: bytes) -> dict[str, object]:
-    try:
-        return read_json_object(text)
-    except ValueError as error:
-        raise InvalidToken(Reason.INVALID_JSON, f"{name}: {error}") from None
 
 
 def _not_signed(dots: int) -> InvalidToken:
@@ -179,7 +171,14 @@ def _not_signed(dots: int) -> InvalidToken:
 
 @lru_cache(maxsize=256)  # a pure function; an issuer's tokens have very few different headers
 def _read_header(segment: bytes) -> tuple[str, str | None, str | None]:
-    header = _read_object("header", _read_segment("header", segment))
+    try:
+        text = read_base64url(segment)
+    except ValueError as error:
+        raise InvalidToken(Reason.INVALID_ENCODING, f"header: {error}") from None
+    try:
+        header = read_json_object(text)
+    except ValueError as error:
+        raise InvalidToken(Reason.INVALID_JSON, f"header: {error}") from None
     # `jwk`, `jku`, `x5u` and `x5c` are not looked at: a token never brings or names its own key.
     if "crit" in header or "b64" in header:
         raise InvalidToken(Reason.CRITICAL_HEADER, "header: crit or b64 is present")

@@ -10,7 +10,7 @@ the server did with it cannot differ.
        ID token; one client; not bound to a key
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from atjwt.core.jwk import VerificationKey
@@ -61,65 +61,76 @@ class VerifiedClaims(NamedTuple):
         return "<VerifiedClaims>"
 
 
-def _signature(case: Case) -> Iterator[Failure]:
+Failures = tuple[Failure, ...]
+
+
+def _signature(case: Case) -> Failures:
     token = case.token
-    if not case.key.verify(token.alg, token.signing_input, token.signature):
-        yield Failure(Reason.INVALID_SIGNATURE, "the signature does not hold")
+    if case.key.verify(token.alg, token.signing_input, token.signature):
+        return ()
+    return (Failure(Reason.INVALID_SIGNATURE, "the signature does not hold"),)
 
 
-def _times(case: Case) -> Iterator[Failure]:
+def _times(case: Case) -> Failures:
     claims = case.token.claims
     exp, nbf = claims.get("exp"), claims.get("nbf", 0)
-    # A time of the wrong type is the next check's business, which finds it in any case.
+    # A time of the wrong type is the business of `_members`, which finds it in any case.
     if is_time(exp) and case.now >= exp + case.leeway:
-        yield Failure(Reason.EXPIRED, "exp has passed")
+        return (Failure(Reason.EXPIRED, "exp has passed"),)
     if is_time(nbf) and case.now < nbf - case.leeway:
-        yield Failure(Reason.NOT_YET_VALID, "nbf lies ahead")
+        return (Failure(Reason.NOT_YET_VALID, "nbf lies ahead"),)
+    return ()
 
 
-def _members(case: Case) -> Iterator[Failure]:
+def _members(case: Case) -> Failures:
     claims = case.token.claims
+    found = []
     for name, is_of_type, member in _ROWS[case.profile]:
         if name in claims:
             if not is_of_type(claims[name]):
-                yield Failure(Reason.INVALID_CLAIM, f"{name} is not {member.type.value}")
+                found.append(Failure(Reason.INVALID_CLAIM, f"{name} is not {member.type.value}"))
         elif member.required:
-            yield Failure(Reason.MISSING_CLAIM, f"{name} is absent")
+            found.append(Failure(Reason.MISSING_CLAIM, f"{name} is absent"))
+    return tuple(found)
 
 
-def _audience(case: Case) -> Iterator[Failure]:
+def _audience(case: Case) -> Failures:
     aud = case.token.claims.get("aud")
     names = [aud] if isinstance(aud, str) else aud
     if is_audience(aud) and case.audience.isdisjoint(names):  # type: ignore[arg-type]
-        yield Failure(Reason.WRONG_AUDIENCE, "aud names none of this API's identifiers")
+        return (Failure(Reason.WRONG_AUDIENCE, "aud names none of this API's identifiers"),)
+    return ()
 
 
-def _id_token(case: Case) -> Iterator[Failure]:
-    if not _ID_TOKEN_MARKS.isdisjoint(case.token.claims):
-        yield Failure(Reason.ID_TOKEN, "nonce, at_hash or c_hash is present: an ID token")
+def _id_token(case: Case) -> Failures:
+    if _ID_TOKEN_MARKS.isdisjoint(case.token.claims):
+        return ()
+    return (Failure(Reason.ID_TOKEN, "nonce, at_hash or c_hash is present: an ID token"),)
 
 
-def _client(case: Case) -> Iterator[Failure]:
+def _client(case: Case) -> Failures:
     claims = case.token.claims
     if "azp" in claims and "client_id" in claims and claims["azp"] != claims["client_id"]:
-        yield Failure(Reason.CLIENT_MISMATCH, "azp and client_id name different clients")
+        return (Failure(Reason.CLIENT_MISMATCH, "azp and client_id name different clients"),)
+    return ()
 
 
-def _confirmation(case: Case) -> Iterator[Failure]:
+def _confirmation(case: Case) -> Failures:
     if "cnf" in case.token.claims:
-        yield Failure(Reason.BOUND_TOKEN, "cnf: bound to a key, and sent without a proof of it")
+        return (Failure(Reason.BOUND_TOKEN, "cnf: bound to a key, and sent without a proof of it"),)
+    return ()
 
 
 class Check(NamedTuple):
     """One row of the rule table.
 
-    judge: yields what is wrong, nothing if nothing is.
+    judge: what is wrong; nothing if nothing is.
     """
 
     step: int
     rule: str
     source: str
-    judge: Callable[[Case], Iterator[Failure]]
+    judge: Callable[[Case], Failures]
 
 
 CHECKS: tuple[Check, ...] = (
@@ -140,28 +151,24 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
-def failures(case: Case) -> Iterator[Failure]:
-    """Everything that is wrong, in the order of the table, found lazily."""
-    for check in CHECKS:
-        yield from check.judge(case)
-
-
 def verify(case: Case) -> VerifiedClaims:
     """Returns the claims of a token that passes every check.
 
     Raises InvalidToken: the first failure.
     """
-    for failure in failures(case):
-        raise InvalidToken(*failure)
+    for check in CHECKS:
+        failures = check.judge(case)
+        if failures:
+            raise InvalidToken(*failures[0])
     claims = case.token.claims
     return VerifiedClaims(
         case.issuer, case.profile, claims, case.token.payload, _notes(case, claims)
     )
 
 
-def explain(case: Case) -> tuple[tuple[Check, tuple[Failure, ...]], ...]:
+def explain(case: Case) -> tuple[tuple[Check, Failures], ...]:
     """Every check with all that it found wrong; nothing where it passes."""
-    return tuple((check, tuple(check.judge(case))) for check in CHECKS)
+    return tuple((check, check.judge(case)) for check in CHECKS)
 
 
 def _notes(case: Case, claims: Mapping[str, object]) -> tuple[str, ...]:
