@@ -74,12 +74,13 @@ def _signature(case: Case) -> Failures:
 def _times(case: Case) -> Failures:
     claims = case.token.claims
     exp, nbf = claims.get("exp"), claims.get("nbf", 0)
+    found: Failures = ()
     # A time of the wrong type is the business of `_members`, which finds it in any case.
     if is_time(exp) and case.now >= exp + case.leeway:
-        return (Failure(Reason.EXPIRED, "exp has passed"),)
+        found += (Failure(Reason.EXPIRED, "exp has passed"),)
     if is_time(nbf) and case.now < nbf - case.leeway:
-        return (Failure(Reason.NOT_YET_VALID, "nbf lies ahead"),)
-    return ()
+        found += (Failure(Reason.NOT_YET_VALID, "nbf lies ahead"),)
+    return found
 
 
 def _members(case: Case) -> Failures:
