@@ -40,10 +40,12 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_left() -> Iterator[None]:
-    """Every thread that a test started has ended with it."""
+def _nothing_left(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Every thread that a test started has ended with it, and no callback has failed unseen."""
     before = set(threading.enumerate())
     yield
+    unseen = {"asyncio", "concurrent.futures"}
+    assert not [record for record in caplog.get_records("call") if record.name in unseen]
     for thread in set(threading.enumerate()) - before:
         if thread.name.startswith("Trio"):
             continue  # an idle one that Trio keeps for a while

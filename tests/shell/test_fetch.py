@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import tracemalloc
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -147,6 +148,19 @@ def test_too_many_bytes_are_refused(server: RawServer, reply: Reply) -> None:
     """The cap holds for the decompressed body, however it comes."""
     with pytest.raises(FetchFailed, match=f"more than {CAP} bytes"):
         get(server, reply)
+
+
+def test_a_bomb_does_not_go_off(server: RawServer) -> None:
+    """What is past the cap is not even unpacked: memory stays near the cap, not near the bomb."""
+    bomb = zipped(b"\0" * 50_000_000)
+    assert get(server, answer(b"{}"))[0] == 200  # the client is imported now
+    tracemalloc.start()
+    try:
+        with pytest.raises(FetchFailed, match="more than"):
+            get(server, bomb)
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_as_many_bytes_as_allowed_are_read(server: RawServer) -> None:

@@ -1,6 +1,7 @@
 """The keys of one issuer, in every kind of trouble: none costs a good key or a good request."""
 
 import asyncio
+import gc
 import json
 import socket
 import threading
@@ -1147,6 +1148,27 @@ def test_no_thread_can_be_started(
     clock.advance(COOLDOWN)
     assert served(server, token)
     seen.wait(KeysRefreshed, 2)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
+def test_no_event_loop_can_be_made(
+    issuer: LocalIssuer, clock: Clock, seen: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that is out of file descriptors: a failed fetch, reported, and it passes."""
+
+    def refuse() -> asyncio.AbstractEventLoop:
+        raise OSError(24, "Too many open files")
+
+    server = trusting(issuer, clock, fetch=issuer.fetch, observers=[seen])
+    with monkeypatch.context() as patch:
+        patch.setattr(asyncio.events, "new_event_loop", refuse)
+        assert reason_of(server, issuer.token()) is Reason.KEYS_UNAVAILABLE
+        eventually(lambda: not flying())
+    assert seen.wait(KeysFailed).failures == 1
+    clock.advance(1)
+    assert reason_of(server, issuer.token()) is None
+    gc.collect()
 
 
 def test_a_thread_that_does_not_start_is_reported(

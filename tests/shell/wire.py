@@ -193,7 +193,7 @@ def cut_off(body: bytes) -> Reply:
 
 def zipped(body: bytes, *, keep: float = 1.0) -> Reply:
     """Compressed, though nobody asked for it; keep: which part of it is sent."""
-    packed = gzip.compress(body)
+    packed = gzip.compress(body)  # now, and not while it is answered
     return answer(packed[: int(len(packed) * keep)], headers={"content-encoding": "gzip"})
 
 

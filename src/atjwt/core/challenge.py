@@ -7,6 +7,7 @@ for the log.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from math import ceil
 from typing import NamedTuple
@@ -143,4 +144,7 @@ def _challenge_header(error: AuthError, answer: Answer, realm: str) -> bytes:
 
 
 def _quotable(text: str) -> str:
-    return "".join(char for char in text if " " <= char <= "~" and char not in '"\\')
+    return _UNQUOTABLE.sub("", text)
+
+
+_UNQUOTABLE = re.compile(r"[^ !#-\[\]-~]")

@@ -38,14 +38,14 @@ def is_time(value: object) -> TypeGuard[float]:
 
 def is_strings(value: object) -> bool:
     """Whether this is an array of strings."""
-    return type(value) is list and all(type(item) is str for item in value)
+    return type(value) is list and _STR.issuperset(map(type, value))
 
 
 def is_audience(value: object) -> bool:
     """Whether this is one audience or several (RFC 7519 section 4.1.3)."""
     if type(value) is str:
         return bool(value)
-    return type(value) is list and bool(value) and all(type(name) is str and name for name in value)
+    return bool(value) and is_strings(value) and "" not in value  # type: ignore[operator]
 
 
 def is_details(value: object) -> bool:
@@ -55,6 +55,7 @@ def is_details(value: object) -> bool:
 
 
 _NUMBERS = (int, float)
+_STR = frozenset({str})
 IS_OF: Mapping[Type, Callable[[object], bool]] = {
     Type.STRING: lambda value: type(value) is str and value != "",
     Type.TEXT: lambda value: type(value) is str,

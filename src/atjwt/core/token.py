@@ -57,13 +57,16 @@ def read_json_object(text: bytes) -> dict[str, object]:
     Raises ValueError, whose text never holds any of the input.
     """
     try:
-        value = _DECODER.decode(text.decode("utf-8"))
+        characters = text.decode("utf-8").strip(" \t\n\r")
+        value, end = _DECODER.raw_decode(characters)
     except UnicodeDecodeError:
         raise ValueError("not UTF-8") from None
     except json.JSONDecodeError:
         raise ValueError("not JSON") from None
     except RecursionError:
         raise ValueError("nested too deep") from None
+    if end != len(characters):
+        raise ValueError("not JSON")
     if type(value) is not dict:
         raise ValueError("not a JSON object")
     if text.count(b"{") + text.count(b"[") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
@@ -139,15 +142,15 @@ def parse_token(token: bytes) -> UnverifiedToken:
     token: the credentials, already known to be of bounded length.
     Raises InvalidToken.
     """
-    signing_input, _, signature = token.rpartition(b".")
-    if signing_input.count(b".") != 1:
+    signing_input, _, encoded_signature = token.rpartition(b".")
+    encoded_header, dot, encoded_claims = signing_input.partition(b".")
+    if not dot or b"." in encoded_claims:
         raise _not_signed(token.count(b"."))
-    encoded_header, _, encoded_claims = signing_input.partition(b".")
     # The header first: what it demands must not cost the work of reading the rest.
     alg, kid, typ = _read_header(encoded_header)
     try:
         payload = read_base64url(encoded_claims)
-        signature = read_base64url(signature)
+        signature = read_base64url(encoded_signature)
     except ValueError as error:
         raise InvalidToken(Reason.INVALID_ENCODING, f"claims or signature: {error}") from None
     try:
