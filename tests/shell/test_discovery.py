@@ -243,6 +243,17 @@ def test_keys_that_moved_from_a_dead_place(
     assert outcomes[-1] is None
 
 
+@pytest.mark.parametrize("old_place", [answer(status=503), reset], ids=["503", "reset"])
+def test_keys_that_have_not_moved(wire: WireIssuer, clock: Clock, old_place: Reply) -> None:
+    """Where the metadata still names the dead place, that is not asked twice in a row."""
+    server = trusting(wire.issuer, clock)
+    assert reason_of(server, wire.issuer.token()) is None
+    wire.routes[JWKS] = old_place
+    clock.advance(DAY)
+    assert reason_of(server, wire.issuer.token()) is Reason.KEYS_UNAVAILABLE
+    assert wire.fetches == (2, 2)
+
+
 @pytest.mark.xfail(strict=True, reason="where the old place hangs, no time is left for a look")
 def test_keys_that_moved_from_a_place_that_hangs(wire: WireIssuer, clock: Clock) -> None:
     """A host that is gone for good is most often one that does not answer at all."""
