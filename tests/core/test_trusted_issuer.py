@@ -55,6 +55,7 @@ def test_secret() -> None:
     assert issuer.static_keys is not None
     assert issuer.static_keys.secret
     assert "marker" not in f"{issuer} {issuer!r} {vars(issuer)}"
+    assert "static_keys" not in repr(issuer)
     assert TrustedIssuer(ISSUER, secret=SECRET, algorithms=["HS256"]).algorithms == {"HS256"}
 
 

@@ -29,6 +29,7 @@ from web.asking import (
     reached,
     sent_by,
     serving,
+    trusting,
     websocket_scope,
     who,
 )
@@ -136,6 +137,22 @@ def test_a_public_path_that_could_never_match_is_told(path: str) -> None:
 def test_a_switch_is_true_or_false(name: str, value: object) -> None:
     """What decides whether anonymous callers pass is not left to truthiness."""
     assert _problems(**GOOD, **{name: value})
+
+
+@pytest.mark.xfail(
+    strict=True, reason="taken, or a TypeError; a realm of 5 makes every refusal 500"
+)
+@pytest.mark.parametrize(
+    "setting",
+    [{"realm": 5}, {"clock": 5}, {"fetch": "https://a"}, {"observers": None}, {"issuers": 5}],
+)
+def test_a_resource_server_tells_every_wrong_setting(
+    issuer: LocalIssuer, setting: dict[str, Any]
+) -> None:
+    """When it is made, and not by the first request that needs it."""
+    settings: dict[str, Any] = {"audience": API, "issuers": [trusting(issuer)], **setting}
+    with pytest.raises(ConfigurationError, match=next(iter(setting))):
+        ResourceServer(**settings)
 
 
 def test_every_problem_is_told_at_once() -> None:

@@ -223,6 +223,8 @@ def test_without_arguments_any_authenticated_caller_will_do(
     ("policies", "granted", "status", "scope"),
     [
         ([has_scope("a") & has_scope("b")], {"scopes": ["a"]}, 403, "b"),
+        ([has_scope("a") & has_scope("b")], {"scopes": ["c"]}, 403, "a b"),
+        ([has_scope("a"), has_scope("b"), has_scope("c")], {"scopes": ["b"]}, 403, "a c"),
         ([has_scope("a") | has_scope("b")], {"scopes": ["b"]}, 200, None),
         ([has_scope("a"), has_permission("p")], {"scopes": ["a"], "permissions": []}, 403, None),
         ([has_scope("a"), has_permission("p")], {"scopes": [], "permissions": ["p"]}, 403, "a"),
@@ -302,12 +304,16 @@ def test_a_refused_request_does_not_reach_the_endpoint(
 # --- WebSockets -----------------------------------------------------------------------------------
 
 
-@READ
-async def feed(websocket: WebSocket) -> None:
-    """A WebSocket endpoint."""
+async def _greet(websocket: WebSocket) -> None:
     await websocket.accept()
     await websocket.send_text(f"for {principal_of(websocket).subject}")
     await websocket.close()
+
+
+@READ
+async def feed(websocket: WebSocket) -> None:
+    """A WebSocket endpoint."""
+    await _greet(websocket)
 
 
 @READ
@@ -316,7 +322,7 @@ class Feed(WebSocketEndpoint):
 
     async def on_connect(self, websocket: WebSocket) -> None:
         """Says who is calling."""
-        await feed(websocket)
+        await _greet(websocket)
 
 
 class FeedOfOneMethod(WebSocketEndpoint):
@@ -325,7 +331,7 @@ class FeedOfOneMethod(WebSocketEndpoint):
     @READ
     async def on_connect(self, websocket: WebSocket) -> None:
         """Says who is calling."""
-        await feed(websocket)
+        await _greet(websocket)
 
 
 @pytest.mark.parametrize("endpoint", [feed, Feed, FeedOfOneMethod, functools.partial(feed)])
