@@ -1,9 +1,10 @@
 """Runs a script of this checkout with everything it needs, without touching the system's Python.
 
 `enter` makes a virtual environment in `.venv`, installs the checkout and one of its extras there, and
-starts the calling script again inside it. It returns at once where that is done already, or where the
-running Python has what is needed. Uses the standard library only, and no syntax that an old Python
-cannot read: it has to be able to say what is missing.
+starts the calling script again inside it. It returns at once where the running Python has what is
+needed. A stamp in `.venv` says that an install came to its end: without one, `.venv` is made anew.
+Uses the standard library only, and no syntax that an old Python cannot read: it has to be able to say
+what is missing.
 """
 
 import hashlib
@@ -11,7 +12,11 @@ import importlib.util
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
+
+if sys.platform != "win32":
+    import fcntl
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
@@ -25,17 +30,40 @@ def enter(extra: str, *modules: str) -> None:
     """
     if sys.version_info < (3, 11):  # noqa: UP036 - the point of it
         sys.exit("atjwt needs Python 3.11 or newer; this is " + sys.version.split()[0])
+    wanted = ("atjwt", *modules)
+    if all(map(_is_there, wanted)):
+        return
     if Path(sys.prefix).resolve() == VENV.resolve():
-        return
-    if all(importlib.util.find_spec(module) for module in ("atjwt", *modules)):
-        return
-    if not PYTHON.exists():
-        _create()
-    _install(extra)
+        with _alone():
+            _install(extra)  # whatever the stamp says: something is missing
+        if not _imports(wanted):
+            sys.exit("the environment in .venv is damaged: remove it and run this again")
+    elif not _is_installed(extra):
+        with _alone():
+            _set_up(extra, wanted)
     arguments = [str(PYTHON), *sys.argv]
     if os.name == "nt":
         sys.exit(subprocess.call(arguments))
     os.execv(PYTHON, arguments)
+
+
+def _is_there(module: str) -> bool:
+    found = importlib.util.find_spec(module)
+    return found is not None and found.origin is not None  # a folder left over has no origin
+
+
+def _imports(modules: "tuple[str, ...]") -> bool:
+    command = [str(PYTHON), "-c", "import " + ", ".join(modules)]
+    return PYTHON.exists() and not subprocess.run(command, capture_output=True, check=False).returncode
+
+
+def _set_up(extra: str, wanted: "tuple[str, ...]") -> None:
+    if _is_installed(extra):  # by another run, while this one waited
+        return
+    stamped = PYTHON.exists() and any(VENV.glob("installed-*"))
+    if not stamped and not _imports(wanted):
+        _create()
+    _install(extra)
 
 
 def _create() -> None:
@@ -51,14 +79,36 @@ def _create() -> None:
 
 
 def _install(extra: str) -> None:
-    wanted = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
-    stamp = VENV / f"installed-{extra}"
-    if stamp.exists() and stamp.read_text() == wanted:
-        return
-    _say(f"installing atjwt[{extra}] there")
+    _say(f"installing atjwt[{extra}] there; this once it needs the package index")
     pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     _run([*pip, "--editable", f"{ROOT}[{extra}]"])
-    stamp.write_text(wanted)
+    _stamp(extra).write_text(_wanted())
+
+
+def _is_installed(extra: str) -> bool:
+    stamp = _stamp(extra)
+    return PYTHON.exists() and stamp.exists() and stamp.read_text() == _wanted()
+
+
+def _stamp(extra: str) -> Path:
+    return VENV / f"installed-{extra}"
+
+
+def _wanted() -> str:
+    return hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
+
+
+@contextmanager
+def _alone():  # type: ignore[no-untyped-def]  # noqa: ANN202 - an old Python cannot read the type
+    """Keeps two first runs apart. The system frees the lock of a run that was interrupted."""
+    with (ROOT / "pyproject.toml").open("r+b") as lock:
+        if sys.platform != "win32":
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                _say("waiting for another run that makes .venv")
+                fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _run(command: "list[str]") -> None:

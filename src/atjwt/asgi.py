@@ -12,11 +12,12 @@ from typing import Any, NamedTuple, NoReturn
 
 from starlette.authentication import AuthCredentials, UnauthenticatedUser
 
+from atjwt.core.bearer import why_missing
 from atjwt.core.challenge import Challenge
 from atjwt.core.configuration import audience_problems
 from atjwt.core.principal import Principal
 from atjwt.core.trusted_issuer import TrustedIssuer, trusted_issuer
-from atjwt.errors import AuthError, ConfigurationError
+from atjwt.errors import AuthError, ConfigurationError, MissingToken
 from atjwt.events import logger
 from atjwt.resource_server import ResourceServer
 
@@ -26,6 +27,11 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_BEGINNINGS = frozenset({
+    "http.response.start", "websocket.accept", "websocket.close", "websocket.http.response.start",
+})  # fmt: skip
+"""After one of these messages no other answer can be given."""
 
 SCOPE_KEY = "atjwt"
 """Under which a request's `Authentication` stands in the ASGI scope."""
@@ -99,7 +105,7 @@ class AccessTokenMiddleware:
 
         def noting(message: Message) -> Awaitable[None]:
             nonlocal started
-            started = True
+            started = started or message["type"] in _BEGINNINGS
             return send(message)
 
         try:
@@ -109,10 +115,14 @@ class AccessTokenMiddleware:
                     scope["headers"], method=scope.get("method"), url=scope["path"]
                 )
                 if principal is None and self.required:
-                    self._refuse(scope)
+                    self._explain_preflight(scope)
+                    raise MissingToken(detail=why_missing(scope["headers"]))
             self._enter(scope, principal)
             await self.app(scope, receive, noting)
         except AuthError as error:
+            self.resource_server.report(
+                error, scope["headers"], method=scope.get("method"), url=scope["path"]
+            )
             if started:
                 raise
             await answer(self.resource_server.challenge(error), scope, send)
@@ -124,10 +134,6 @@ class AccessTokenMiddleware:
         else:
             scope["user"] = principal
             scope["auth"] = AuthCredentials(["authenticated", *principal.scopes])
-
-    def _refuse(self, scope: Scope) -> NoReturn:
-        self._explain_preflight(scope)
-        raise self.resource_server.missing_token(method=scope.get("method"), url=scope["path"])
 
     def _is_exempt(self, scope: Scope) -> bool:
         if self.public and route_path(scope) in self.public:
@@ -195,7 +201,9 @@ def _resource_server(
                 ["AccessTokenMiddleware: give resource_server, or issuer and audience, not both"]
             )
         if not isinstance(resource_server, ResourceServer):
-            raise ConfigurationError(["AccessTokenMiddleware: resource_server is none"])
+            raise ConfigurationError(
+                ["AccessTokenMiddleware: resource_server: give a ResourceServer"]
+            )
         return resource_server
     problems = []
     if issuer is None:
@@ -205,7 +213,7 @@ def _resource_server(
             issuer = trusted_issuer(issuer)
         except ConfigurationError as error:
             problems += error.problems
-    problems += audience_problems(audience)
+    problems += [f"ResourceServer: {problem}" for problem in audience_problems(audience)]
     if problems or audience is None or not isinstance(issuer, TrustedIssuer):
         raise ConfigurationError(problems)
     return ResourceServer(audience=audience, issuers=[issuer])

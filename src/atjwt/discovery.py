@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from atjwt.core.configuration import url_problems
-from atjwt.core.token import read_json_object
+from atjwt.core.reading import read_json_object
 from atjwt.core.trusted_issuer import TrustedIssuer
 from atjwt.fetch import Fetch, FetchFailed
 
@@ -60,6 +60,8 @@ async def fetch_metadata(issuer: TrustedIssuer, fetch: Fetch) -> Metadata:
     failure = None
     for url in metadata_urls(issuer.issuer):
         status, headers, body = await fetch(url)
+        if status == 200 and len(body) > issuer.key_policy.max_bytes:
+            raise FetchFailed("metadata: more bytes than are read")
         if status == 200:
             return read_metadata(issuer, body)
         failure = FetchFailed(

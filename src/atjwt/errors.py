@@ -67,12 +67,14 @@ class AuthError(Exception):
     detail: why, for the log of the API's owner (may change between versions; never a claim value).
     issuer, profile: the configured issuer and the name of the profile under which the token was
         judged, if it came that far.
+    reported: whether log and observers were told.
     """
 
     reason: Reason
     detail: str
     issuer: str | None = None
     profile: str | None = None
+    reported: bool = False
 
     def __init__(self, reason: Reason, detail: str = "") -> None:
         super().__init__(reason, detail)

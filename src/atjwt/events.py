@@ -76,6 +76,7 @@ class AccessDenied(Event):
     detail: str
     policy: str
     principal: Principal | None
+    fingerprint: str | None = None
     method: str | None = None
     path: str | None = None
 
@@ -164,6 +165,7 @@ class Reporter:
         path: str | None = None,
     ) -> None:
         """Reports a request that was not let in."""
+        error.reported = True
         if not self.observers and not logger.isEnabledFor(logging.INFO):
             return
         mark = None if token is None else fingerprint(token)
@@ -188,28 +190,33 @@ class Reporter:
         error: AuthError,
         principal: Principal | None,
         policy: str,
+        token: bytes | None,
         at: float,
         *,
         method: str | None = None,
         path: str | None = None,
     ) -> None:
         """Reports a policy that was not met."""
+        error.reported = True
         if not self.observers and not logger.isEnabledFor(logging.INFO):
             return
+        mark = None if token is None else fingerprint(token)
         where = {"method": _safe(method), "path": _safe(path)}
         logger.info(
-            "denied reason=%s detail=%r policy=%r kind=%s profile=%s method=%s path=%s",
-            error.reason, error.detail, policy,
-            principal.kind if principal else "-", principal.profile if principal else "-",
+            "denied reason=%s detail=%r policy=%r token=%s issuer=%s profile=%s kind=%s method=%s"
+            " path=%s",
+            error.reason, error.detail, policy, mark or "-",
+            principal.issuer if principal else "-", principal.profile if principal else "-",
+            principal.kind if principal else "-",
             where["method"] or "-", _quoted(path),
             extra={"event": "access_denied", "reason": error.reason.value, "policy": policy,
-                   **where},
+                   "fingerprint": mark, **where},
         )  # fmt: skip
         if self.observers:
             self.emit(
                 AccessDenied(
                     at=at, reason=error.reason, detail=error.detail, policy=policy,
-                    principal=principal, **where,
+                    principal=principal, fingerprint=mark, **where,
                 )
             )  # fmt: skip
 

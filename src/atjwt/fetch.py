@@ -16,6 +16,8 @@ from functools import cached_property
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from atjwt.core.configuration import host_of, is_loopback
+
 if TYPE_CHECKING:
     import httpx
 
@@ -55,7 +57,12 @@ class HttpFetcher:
         verify = False if url.lower().startswith("http:") else self.ssl_context
         headers = {"accept": "application/json", "accept-encoding": "identity"}
         async with (
-            http.AsyncClient(verify=verify, timeout=None, headers=headers) as client,
+            http.AsyncClient(
+                verify=verify,
+                timeout=None,  # the deadline is the caller's
+                headers=headers,
+                trust_env=not is_loopback(host_of(url)),  # no proxy between us and ourselves
+            ) as client,
             client.stream("GET", url, follow_redirects=False) as response,
         ):
             body = b"" if response.status_code != 200 else await self._read(response)
@@ -93,7 +100,7 @@ def _has_system_roots() -> bool:
         return True
     paths = ssl.get_default_verify_paths()
     # OpenSSL looks a certificate up by its hash, in a file such as 1a2b3c4d.0.
-    folder = os.listdir(paths.capath) if paths.capath else []  # noqa: PTH208 - pathlib is slow to load
+    folder = os.listdir(paths.capath) if paths.capath and os.access(paths.capath, os.R_OK) else []  # noqa: PTH208 - pathlib is slow to load
     return bool(paths.cafile) or any(name.endswith(".0") for name in folder)
 
 

@@ -17,13 +17,14 @@ from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 from random import uniform
 
-from atjwt.core.jwk import KeySet, VerificationKey, parse_key_set
+from atjwt.core.jwk import VerificationKey
 from atjwt.core.jwks import Step, next_step, select_key
 from atjwt.core.key_record import KeyRecord, failed, refreshed
+from atjwt.core.key_set import KeySet, parse_key_set
 from atjwt.core.trusted_issuer import TrustedIssuer
 from atjwt.discovery import fetch_metadata
 from atjwt.errors import InvalidToken, KeysUnavailable, Reason
-from atjwt.events import KeysFailed, KeysRefreshed, Reporter
+from atjwt.events import KeysFailed, KeysRefreshed, Reporter, logger
 from atjwt.fetch import Fetch, FetchFailed, HttpFetcher
 from atjwt.flight import Flight
 from atjwt.health import IssuerHealth, State
@@ -58,11 +59,14 @@ class JwksClient:
         self._spread = uniform(0.6, 0.8)  # noqa: S311 - keeps processes apart, guards nothing
         self._lock = threading.Lock()
         self._flight: Flight | None = None
+        self._flight_is_ahead = False  # whether it was started while the keys were fresh
         self._unknown: dict[str | None, tuple[float, float]] = {}
         self._untold: deque[KeysFailed] = deque()
         self._dark = False  # whether it was told that nothing can be judged
         self._jwks_uri = issuer.jwks_uri
         self._metadata_at: float | None = None
+        if issuer.unsafe_http and issuer.issuer.startswith("http:"):
+            logger.warning("keys are fetched without TLS issuer=%s", issuer.issuer)
         if issuer.static_keys is not None:
             eternity = float("inf")
             self.record = KeyRecord(
@@ -78,6 +82,8 @@ class JwksClient:
         record = self.record
         if now >= record.stale_until or record.keys is None or key not in record.keys.members:
             return False
+        if record.overdue(now):
+            return False  # the full path waits for the keys
         if record.due(now) and not record.waiting(now):
             self.refresh_if_due()
         return True
@@ -115,6 +121,10 @@ class JwksClient:
         known = keys is not None and keys.knows(kid, alg)
         step = next_step(record, now, known=known, remembered=self._remembers(kid, now))
         if known and keys is not None:
+            answered = after is not None and after.number > arrived
+            ahead = self._flight is not None and self._flight_is_ahead
+            if step is Step.FETCH and not answered and not ahead:
+                return self._start(now)
             if step is Step.REFRESH:
                 self._start(now)
             return select_key(keys, kid=kid, alg=alg)
@@ -181,6 +191,7 @@ class JwksClient:
         if self._flight is not None:
             return self._flight
         timeout = self.issuer.key_policy.timeout
+        self._flight_is_ahead = not self.record.overdue(now)
         self.launched += 1
         self._flight = flight = Flight(self.launched, timeout + min(_GRACE, timeout))
         thread = threading.Thread(
@@ -194,7 +205,14 @@ class JwksClient:
 
     def _fly(self, flight: Flight, forced: bool) -> None:  # noqa: FBT001 - a thread's argument
         try:
-            asyncio.run(self._journey(flight, forced=forced))
+            runner = asyncio.Runner()
+            runner.get_loop()
+        except OSError:  # no more file descriptors: as good as an issuer that cannot be reached
+            self._land_badly(flight, FetchFailed("no event loop can be made"))
+            return
+        try:
+            with runner:
+                runner.run(self._journey(flight, forced=forced))
         finally:
             self._land_badly(flight, FetchFailed("the fetch came to no end"))
 
@@ -204,6 +222,7 @@ class JwksClient:
                 keys, max_age = await self._fetch_keys()
         except TimeoutError:
             self._land_badly(flight, FetchFailed("no answer within the time limit"))
+            await self._look_for_move()
         except FetchFailed as failure:
             self._land_badly(flight, failure)
         except BaseException as error:  # noqa: BLE001 - whatever it is, nobody else waits for it here
@@ -245,9 +264,11 @@ class JwksClient:
         return metadata.jwks_uri
 
     def _may_have_moved(self) -> bool:
-        """Whether the metadata was read a day ago, or is not used; if so, it counts as read now."""
+        """Whether to look where the keys are: once a day, and whenever there are none to use."""
         now, read_at = self.clock(), self._metadata_at
-        if read_at is None or read_at <= now < read_at + DAY:
+        if read_at is None:
+            return False
+        if read_at <= now < read_at + DAY and self.record.usable(now) is not None:
             return False
         self._metadata_at = now
         return True
@@ -290,7 +311,7 @@ class JwksClient:
     def _fail(self, flight: Flight, failure: FetchFailed, now: float) -> None:
         """Records a bad landing, unless the flight has landed or was given up. The lock is held."""
         if self._flight is flight:
-            wait = _seconds(failure.retry_after, now)
+            wait = _seconds(failure.retry_after, now) if failure.status == 429 else None
             self.record = record = failed(
                 self.record, self.issuer.key_policy, now, retry_after=wait
             )

@@ -17,15 +17,20 @@ from hashlib import sha256
 from typing import NamedTuple, TypedDict, Unpack
 
 import anyio
-from cachetools import LRUCache
+from cachetools import FIFOCache
 
-from atjwt.core import configuration
-from atjwt.core.bearer import check_size, check_token68, find_credentials
+from atjwt.core.bearer import (
+    check_size,
+    check_token68,
+    find_credentials,
+    sent_credentials,
+    why_missing,
+)
 from atjwt.core.challenge import Challenge, build_challenge
 from atjwt.core.jwk import VerificationKey
 from atjwt.core.policy import Policy, require
 from atjwt.core.principal import Principal, to_principal
-from atjwt.core.profile import PROFILES, Profile, admit
+from atjwt.core.profile import Profile, admit
 from atjwt.core.token import UnverifiedToken, parse_token
 from atjwt.core.trusted_issuer import TrustedIssuer
 from atjwt.core.verify import Case, verify
@@ -35,6 +40,7 @@ from atjwt.fetch import Fetch
 from atjwt.flight import Flight
 from atjwt.health import Health
 from atjwt.jwks_client import JwksClient
+from atjwt.settings import read_environment, server_problems
 
 Headers = Iterable[tuple[bytes, bytes]]
 """A request's header pairs as ASGI gives them: bytes, names in lower case."""
@@ -48,6 +54,12 @@ class _Remembered(NamedTuple):
     client: JwksClient
     since: float
     until: float
+
+
+_SETTINGS = (
+    *("audience", "issuers", "leeway", "token_cache_size", "max_token_size"),
+    *("observers", "realm", "clock", "fetch"),
+)
 
 
 class _Settings(TypedDict, total=False):
@@ -103,11 +115,13 @@ class ResourceServer:
     _issuers: Mapping[str, TrustedIssuer] = field(init=False, repr=False)
     _clients: Mapping[str, JwksClient] = field(init=False, repr=False)
     _reporter: Reporter = field(init=False, repr=False)
-    _remembered: LRUCache[bytes, _Remembered] = field(init=False, repr=False)
+    _remembered: FIFOCache[bytes, _Remembered] = field(init=False, repr=False)
     _lock: threading.Lock = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._check_configuration()
+        problems = server_problems({name: getattr(self, name) for name in _SETTINGS})
+        if problems:
+            raise ConfigurationError(f"ResourceServer: {problem}" for problem in problems)
         names = (self.audience,) if isinstance(self.audience, str) else tuple(self.audience)
         reporter = Reporter(self.observers)
         clients = {
@@ -122,31 +136,11 @@ class ResourceServer:
             "_issuers": {issuer.issuer: issuer for issuer in self.issuers},
             "_clients": clients,
             "_reporter": reporter,
-            "_remembered": LRUCache(self.token_cache_size),
+            "_remembered": FIFOCache(self.token_cache_size),
             "_lock": threading.Lock(),
         }
         for name, value in derived.items():
             object.__setattr__(self, name, value)
-
-    def _check_configuration(self) -> None:
-        problems = configuration.audience_problems(self.audience)
-        problems += configuration.number_problems("leeway", self.leeway, 0, 300)
-        problems += configuration.number_problems(
-            "token_cache_size", self.token_cache_size, 0, 1e9, whole=True
-        )
-        problems += configuration.number_problems(
-            "max_token_size", self.max_token_size, 64, 1e6, whole=True
-        )
-        if isinstance(self.issuers, str | TrustedIssuer) or not self.issuers:
-            problems.append("issuers: give a list of TrustedIssuer")
-        elif not all(isinstance(issuer, TrustedIssuer) for issuer in self.issuers):
-            problems.append("issuers: each must be a TrustedIssuer")
-        elif len({issuer.issuer for issuer in self.issuers}) < len(self.issuers):
-            problems.append("issuers: one is listed twice; give each once")
-        if not all(callable(observer) for observer in self.observers):
-            problems.append("observers: each must be callable")
-        if problems:
-            raise ConfigurationError(f"ResourceServer: {problem}" for problem in problems)
 
     @classmethod
     def from_env(
@@ -159,20 +153,8 @@ class ResourceServer:
         ATJWT_PROFILES: `auth0`, `rfc9068` or both with a comma; default both.
         settings: the other arguments of `ResourceServer`.
         """
-        problems = [
-            f"{name}: set this environment variable"
-            for name in ("AUTH0_DOMAIN", "AUTH0_AUDIENCE")
-            if not environ.get(name, "").strip()
-        ]
-        listed = _words(environ.get("ATJWT_PROFILES", ",".join(PROFILES)))
-        if not listed or not PROFILES.keys() >= set(listed):
-            problems.append("ATJWT_PROFILES: give auth0, rfc9068 or auth0,rfc9068")
-        if problems:
-            raise ConfigurationError(problems)
-        issuer = TrustedIssuer.auth0(
-            environ["AUTH0_DOMAIN"].strip(), profiles={PROFILES[name] for name in listed}
-        )
-        return cls(audience=_words(environ["AUTH0_AUDIENCE"]), issuers=[issuer], **settings)
+        audience, issuer = read_environment(environ)
+        return cls(audience=audience, issuers=[issuer], **settings)
 
     async def verify(self, token: str | bytes) -> Principal:
         """Judges one access token (steps 1 to 8 of the route).
@@ -220,33 +202,47 @@ class ResourceServer:
             self._reporter.refused(error, credentials, self.clock(), method=method, path=url)
             raise
 
-    def missing_token(self, *, method: str | None = None, url: str | None = None) -> MissingToken:
-        """The error for a request that had to send a token and sent none; reports it."""
-        error = MissingToken()
-        self._reporter.refused(error, None, self.clock(), method=method, path=url)
-        return error
+    def report(
+        self,
+        error: AuthError,
+        headers: Headers = (),
+        *,
+        method: str | None = None,
+        url: str | None = None,
+    ) -> None:
+        """Tells log and observers of a refusal, unless they were told already.
+
+        headers, method, url: of the request, for the log.
+        """
+        if error.reported:
+            return
+        credentials = sent_credentials(headers)
+        self._reporter.refused(error, credentials, self.clock(), method=method, path=url)
 
     def authorize(
         self,
         principal: Principal | None,
         policy: Policy | None,
         *,
+        headers: Headers = (),
         method: str | None = None,
         url: str | None = None,
     ) -> Principal:
         """Returns the principal, if the policy allows it (step 9 of the route).
 
         principal: as `authenticate` returned it. policy: None lets in any authenticated caller.
-        method, url: of the request, for the log.
+        headers, method, url: of the request, for the log.
         Raises MissingToken: there is none. InsufficientScope: with what was missing.
         """
         try:
             if principal is None:
-                raise MissingToken
+                raise MissingToken(detail=why_missing(headers))
             return principal if policy is None else require(policy, principal)
         except (MissingToken, InsufficientScope) as error:
-            printed = "authenticated" if policy is None else repr(policy)
-            self._reporter.denied(error, principal, printed, self.clock(), method=method, path=url)
+            self._reporter.denied(
+                error, principal, "authenticated" if policy is None else repr(policy),
+                sent_credentials(headers), self.clock(), method=method, path=url,
+            )  # fmt: skip
             raise
 
     def challenge(self, error: AuthError) -> Challenge:
@@ -275,11 +271,10 @@ class ResourceServer:
 
     def _recall(self, digest: bytes) -> Principal | None:
         """The principal of a token that was verified before, if all of that still holds."""
-        try:
-            with self._lock:
-                principal, key, client, since, until = self._remembered[digest]
-        except KeyError:
+        found = self._remembered.get(digest)  # changes nothing, so needs no lock
+        if found is None:
             return None
+        principal, key, client, since, until = found
         now = self.clock()
         if not since <= now < until or not client.holds(key, now):
             return None
@@ -351,10 +346,8 @@ def _located(error: AuthError, admitted: _Admitted) -> AuthError:
     return error
 
 
-def _to_bytes(token: str | bytes) -> bytes:
+def _to_bytes(token: object) -> bytes:
+    if not isinstance(token, str | bytes):
+        raise TypeError("verify: give the token, a str or bytes")
     # What is not ASCII is no token68; the check to come says so.
     return token if isinstance(token, bytes) else token.encode("utf-8", "surrogatepass")
-
-
-def _words(listed: str) -> list[str]:
-    return [word.strip() for word in listed.split(",") if word.strip()]

@@ -1,17 +1,19 @@
 """Guards for Starlette: decorators, a middleware for a mount, and the typed way to the principal.
 
-A guard asks what the `AccessTokenMiddleware` outside it has verified, checks its policy, and raises
-what the middleware turns into an answer. It never lets anything through that it has not seen: where
-no middleware ran, it says so and fails.
+A guard asks what the `AccessTokenMiddleware` outside it has verified, checks its policy, and answers
+a refusal itself, so that it does so in nested apps too; where the app has a handler for such errors,
+it raises them. It never lets anything through that it has not seen: where no middleware ran, it says
+so and fails.
 """
 
 import functools
 import inspect
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Callable, Collection
 from typing import Any, TypeVar, cast
 
 from starlette.endpoints import HTTPEndpoint, WebSocketEndpoint
 from starlette.requests import HTTPConnection
+from starlette.websockets import WebSocket
 
 from atjwt.asgi import (
     SCOPE_KEY,
@@ -20,11 +22,16 @@ from atjwt.asgi import (
     Receive,
     Scope,
     Send,
+    answer,
     refuse_to_start,
 )
+from atjwt.core.challenge import Challenge
 from atjwt.core.policy import Policy, all_of, has_permission, has_scope
 from atjwt.core.principal import Principal
-from atjwt.errors import ConfigurationError, MissingToken
+from atjwt.errors import AuthError, ConfigurationError, MissingToken
+
+NONE: tuple[str, ...] = tuple.__new__(type("NONE", (tuple,), {}))
+"""No names were given; unlike `()`, which may be a setting that came out empty by mistake."""
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])  # whatever Starlette takes as an endpoint
 
@@ -42,7 +49,7 @@ def principal_of(connection: HTTPConnection) -> Principal:
 
 
 def requires(
-    *policies: Policy, scopes: Collection[str] = (), permissions: Collection[str] = ()
+    *policies: Policy, scopes: Collection[str] = NONE, permissions: Collection[str] = NONE
 ) -> Callable[[Endpoint], Endpoint]:
     """Guards an endpoint: all policies, scopes and permissions must hold.
 
@@ -59,19 +66,46 @@ def requires(
 
             @functools.wraps(endpoint)
             async def guarded(*args: object, **kwargs: object) -> object:
-                check(_connection(args, kwargs).scope, policy)
-                return await endpoint(*args, **kwargs)
+                connection = _connection(args, kwargs)
+                refusal = _refusal(connection.scope, policy)
+                if refusal is None:
+                    return await endpoint(*args, **kwargs)
+                if isinstance(connection, WebSocket):
+                    await answer(refusal.challenge, connection.scope, connection.send)
+                    return None
+                return refusal
 
             return cast("Endpoint", guarded)
 
         @functools.wraps(endpoint)
         def guarded_sync(*args: object, **kwargs: object) -> object:
-            check(_connection(args, kwargs).scope, policy)
-            return endpoint(*args, **kwargs)
+            return _refusal(_connection(args, kwargs).scope, policy) or endpoint(*args, **kwargs)
 
         return cast("Endpoint", guarded_sync)
 
     return guard
+
+
+class _Refusal:
+    """A refusal as a response of Starlette's, which any app can send, however deep it is nested."""
+
+    def __init__(self, challenge: Challenge) -> None:
+        self.challenge = challenge
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await answer(self.challenge, scope, send)
+
+
+def _refusal(scope: Scope, policy: Policy | None) -> _Refusal | None:
+    """Checks a policy; returns the refusal, or raises it where the app handles such errors itself."""
+    try:
+        check(scope, policy)
+    except AuthError as error:
+        handlers, _ = scope.get("starlette.exception_handlers", ({}, {}))
+        if any(kind in handlers for kind in type(error).__mro__ if kind is not Exception):
+            raise
+        return _Refusal(_authentication(scope).resource_server.challenge(error))
+    return None
 
 
 def _is_async(endpoint: object) -> bool:
@@ -99,8 +133,8 @@ class RequiresMiddleware:
         self,
         app: ASGIApp,
         *policies: Policy,
-        scopes: Collection[str] = (),
-        permissions: Collection[str] = (),
+        scopes: Collection[str] = NONE,
+        permissions: Collection[str] = NONE,
     ) -> None:
         self.app = app
         self.problems: tuple[str, ...] = ()
@@ -113,9 +147,8 @@ class RequiresMiddleware:
         """One connection (ASGI 3)."""
         if self.problems:
             await refuse_to_start(self.problems, scope, receive, send)
-        if scope["type"] != "lifespan":
-            check(scope, self.policy)
-        await self.app(scope, receive, send)
+        refusal = None if scope["type"] == "lifespan" else _refusal(scope, self.policy)
+        await (refusal or self.app)(scope, receive, send)
 
 
 def to_policy(
@@ -125,6 +158,8 @@ def to_policy(
 
     Raises ConfigurationError: every problem, with its fix.
     """
+    if any(inspect.isroutine(name) or inspect.isclass(name) for name in policies):
+        raise ConfigurationError(["requires: write @requires(), with parentheses"])
     problems = [
         f"requires({name!r}): a bare name says neither scope nor permission; write"
         f" requires(scopes=[{name!r}]) or requires(permissions=[{name!r}])"
@@ -134,7 +169,7 @@ def to_policy(
     for word, names in (("scopes", scopes), ("permissions", permissions)):
         if isinstance(names, str):
             problems.append(f"requires({word}={names!r}): give a list, {word}=[{names!r}]")
-        elif names != () and (not isinstance(names, Collection) or not names):
+        elif names is not NONE and (not isinstance(names, Collection) or not names):
             # A list that came out empty by mistake must not let everybody in.
             problems.append(f"requires({word}=…): give a list of names, or leave {word} out")
     if problems:
@@ -151,7 +186,9 @@ def check(scope: Scope, policy: Policy | None) -> Principal:
     Raises MissingToken, InsufficientScope; ConfigurationError where no middleware ran.
     """
     server, principal = _authentication(scope)
-    return server.authorize(principal, policy, method=scope.get("method"), url=scope["path"])
+    return server.authorize(
+        principal, policy, headers=scope["headers"], method=scope.get("method"), url=scope["path"]
+    )
 
 
 def _authentication(scope: Scope) -> Authentication:
@@ -175,12 +212,18 @@ def _guard_class(endpoint: type, policy: Policy | None) -> type:
         raise ConfigurationError(
             [f"requires(): {endpoint.__name__} is no HTTPEndpoint and no WebSocketEndpoint"]
         )
-    dispatch: Callable[..., Awaitable[None]] = endpoint.dispatch
+    own = endpoint.__dict__.get("dispatch")
 
-    @functools.wraps(dispatch)
+    @functools.wraps(endpoint.dispatch)
     async def guarded(self: HTTPEndpoint | WebSocketEndpoint) -> None:
-        check(self.scope, policy)
-        await dispatch(self)
+        refusal = _refusal(self.scope, policy)
+        if refusal is not None:
+            await refusal(self.scope, self.receive, self.send)
+        elif own is not None:
+            await own(self)
+        else:
+            # By way of `super`, so that of several guarded bases each is asked.
+            await super(endpoint, self).dispatch()  # type: ignore[arg-type]
 
     endpoint.dispatch = guarded  # type: ignore[method-assign]
     return endpoint

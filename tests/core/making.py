@@ -15,7 +15,8 @@ from joserfc import jws
 from joserfc.jwk import ECKey, Key, OctKey, OKPKey, RSAKey
 
 from atjwt import AUTH0, RFC9068, InvalidToken, Reason, TrustedIssuer
-from atjwt.core.jwk import KeySet, VerificationKey, read_key_set
+from atjwt.core.jwk import VerificationKey
+from atjwt.core.key_set import KeySet, read_key_set
 from atjwt.core.member import Type
 from atjwt.core.profile import Profile
 from atjwt.core.token import UnverifiedToken, parse_token

@@ -8,15 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atjwt.core.jwk import (
-    ALGORITHMS,
-    MAX_KEYS,
-    KeySet,
-    VerificationKey,
-    parse_key_set,
-    read_key_set,
-    secret_key_set,
-)
+from atjwt.core.jwk import ALGORITHMS, VerificationKey
+from atjwt.core.key_set import MAX_KEYS, KeySet, parse_key_set, read_key_set, secret_key_set
 from core.making import (
     REMOVE,
     SECRET,

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atjwt import InvalidToken, Reason
-from atjwt.core.jwk import KeySet, VerificationKey, read_key_set, secret_key_set
+from atjwt.core.jwk import VerificationKey
 from atjwt.core.jwks import Step, next_step, select_key
 from atjwt.core.key_record import KeyRecord
+from atjwt.core.key_set import KeySet, read_key_set, secret_key_set
 from core.making import REMOVE, SECRET, SIGNERS, attempt, jwk, key_set, refuses
 
 # --- the one key ---------------------------------------------------------------------------------
@@ -130,9 +131,10 @@ AT = 1_000.0
 HANDS: dict[str, dict[str, Any]] = {
     "nothing": {"keys": None},
     "keys past stale": {"keys": KEYS, "stale_until": AT, "refresh_at": AT - 50},
-    "fresh keys": {"keys": KEYS, "stale_until": AT + 90, "refresh_at": AT + 50},
-    "keys that are due": {"keys": KEYS, "stale_until": AT + 90, "refresh_at": AT},
-    "keys of the future": {"keys": KEYS, "stale_until": AT + 90, "fetched_at": AT + 1},
+    "fresh keys": {"refresh_at": AT + 50, "fresh_until": AT + 60},
+    "keys that are due": {"refresh_at": AT, "fresh_until": AT + 1},
+    "keys of the future": {"fetched_at": AT + 1, "fresh_until": AT + 60},
+    "keys past fresh": {"refresh_at": AT - 9, "fresh_until": AT},
 }
 WAITS: dict[str, dict[str, Any]] = {
     "free": {},
@@ -153,6 +155,8 @@ def expected(hand: str, wait: str, *, known: bool, remembered: bool) -> Step:
     if hand in {"nothing", "keys past stale"}:
         return Step.UNAVAILABLE if wait == "after a failure" else Step.FETCH
     if known:
+        if hand == "keys past fresh" and "a failure" not in wait:
+            return Step.FETCH
         due = hand != "fresh keys"
         return Step.REFRESH if due and wait != "after a failure" else Step.SERVE
     if wait in MAY_FORCE and not remembered:
@@ -166,7 +170,8 @@ def expected(hand: str, wait: str, *, known: bool, remembered: bool) -> Step:
 @pytest.mark.parametrize("hand", HANDS)
 def test_next_step(hand: str, wait: str, *, known: bool, remembered: bool) -> None:
     """Each row of the table, at its very borders."""
-    record = KeyRecord(**{"fetched_at": AT - 60, **HANDS[hand], **WAITS[wait]})
+    usual = {"keys": KEYS, "stale_until": AT + 90, "fetched_at": AT - 60}
+    record = KeyRecord(**{**usual, **HANDS[hand], **WAITS[wait]})
     step = next_step(record, AT, known=known, remembered=remembered)
     assert step is expected(hand, wait, known=known, remembered=remembered)
 
@@ -198,7 +203,8 @@ RULES: dict[Step, Callable[[KeyRecord, float, bool], bool]] = {
         record.usable(now) is not None and known and record.due(now) and not record.waiting(now)
     ),
     Step.FETCH: lambda record, now, known: (
-        not record.waiting(now) and (record.usable(now) is None or not known)
+        not record.waiting(now)
+        and (record.usable(now) is None or not known or record.overdue(now))
     ),
     Step.UNKNOWN: lambda record, now, known: (
         record.usable(now) is not None and not known and not record.failures

@@ -24,7 +24,8 @@ from atjwt import (
     has_role,
     has_scope,
 )
-from atjwt.core.policy import Shortfall, require
+from atjwt.core.policy import require
+from atjwt.core.shortfall import Shortfall
 
 BUILDERS: dict[str, Callable[..., Policy]] = {
     "scopes": has_scope,

@@ -12,13 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from atjwt import AUTH0, RFC9068, InvalidToken, Reason
-from atjwt.core.token import (
-    MAX_DEPTH,
-    UnverifiedToken,
-    parse_token,
-    read_base64url,
-    read_json_object,
-)
+from atjwt.core.reading import MAX_DEPTH, read_base64url, read_json_object
+from atjwt.core.token import UnverifiedToken, parse_token
 from core.making import (
     NOW,
     assemble,

@@ -269,9 +269,12 @@ def test_an_outage_that_ends(wire: WireIssuer, clock: Clock, seen: Recorder) -> 
     known = wire.issuer.token()
     assert reason_of(server, known) is None
     wire.routes[JWKS] = answer(status=503)
-    clock.advance(3_000)
+    clock.advance(0.9 * FRESH)
     assert served(server, known)
     seen.wait(KeysFailed)
+    clock.advance(3_000)
+    assert served(server, known)
+    seen.wait(KeysFailed, 2)
     wire.mend()
     clock.advance(COOLDOWN)
     assert served(server, known)

@@ -254,7 +254,6 @@ def test_keys_that_have_not_moved(wire: WireIssuer, clock: Clock, old_place: Rep
     assert wire.fetches == (2, 2)
 
 
-@pytest.mark.xfail(strict=True, reason="where the old place hangs, no time is left for a look")
 def test_keys_that_moved_from_a_place_that_hangs(wire: WireIssuer, clock: Clock) -> None:
     """A host that is gone for good is most often one that does not answer at all."""
     policy = KeyPolicy(timeout=0.5, cooldown=1)
@@ -271,9 +270,6 @@ def test_keys_that_moved_from_a_place_that_hangs(wire: WireIssuer, clock: Clock)
     assert outcomes[-1] is None
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a look that fails is not repeated for a day, keys or no keys"
-)
 def test_keys_that_moved_during_an_outage(wire: WireIssuer, clock: Clock) -> None:
     """An issuer that comes back at another place is found when it is back, not a day later."""
     server = trusting(wire.issuer, clock)

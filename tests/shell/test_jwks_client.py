@@ -411,7 +411,8 @@ def test_cache_control_under_a_short_fresh(issuer: LocalIssuer, clock: Clock) ->
 def test_retry_after_is_obeyed(
     wire: WireIssuer, clock: Clock, seen: Recorder, status: int, retry_after: str, wait: float
 ) -> None:
-    """In seconds or as a date, never under the cooldown, never over the stale limit."""
+    """That of a 429: in seconds or as a date, never under the cooldown, never over the stale limit."""
+    wait = wait if status == 429 else COOLDOWN
     server = trusting(wire.issuer, clock, observers=[seen])
     assert reason_of(server, wire.issuer.token()) is None
     wire.routes[JWKS] = answer(status=status, headers={"retry-after": retry_after})
@@ -544,9 +545,12 @@ def test_past_the_stale_limit(wire: WireIssuer, clock: Clock, seen: Recorder) ->
     token = wire.issuer.token()
     assert reason_of(server, token) is None
     wire.routes[JWKS] = answer(status=503)
-    clock.now = NOW + FRESH + STALE - 0.001
+    clock.now = NOW + 0.9 * FRESH
     assert served(server, token)
     seen.wait(KeysFailed)
+    clock.now = NOW + FRESH + STALE - 0.001
+    assert served(server, token)
+    seen.wait(KeysFailed, 2)
     clock.advance(0.001)
     assert reason_of(server, token) is Reason.KEYS_UNAVAILABLE
     assert not server.health().ready

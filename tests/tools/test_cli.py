@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import httpx
 import pytest
 from joserfc import jwt
 
+from atjwt import AUTH0, RFC9068, ResourceServer, TrustedIssuer
 from atjwt.cli import issuer as issuer_command
 from atjwt.cli.main import main
 from atjwt.issuer.keys import ALGORITHMS
@@ -154,6 +156,30 @@ def test_a_person_reads_what_to_do() -> None:
     assert shown["audience"] == "urn:it's mine"
     assert f"curl -s {shown['token_endpoint']} " in out
     assert shown["client_secret"] in out
+
+
+def test_what_is_printed_works_when_it_is_pasted() -> None:
+    """An API that trusts the issuer as printed takes the token that the printed request brings."""
+    with _serving("--algorithm", "ES256", "--host", "::1") as (process, line):
+        assert process.stdout is not None
+        lines = [line, *iter(process.stdout.readline, "Stop with Ctrl+C.\n")]
+        server = _pasted("".join(lines).partition("by:\n")[2].partition("Get a token")[0])
+        (issuer,) = server.issuers
+        assert (issuer.algorithms, issuer.profiles) == ({"ES256"}, {AUTH0, RFC9068})
+        curl = shlex.split(next(line for line in lines if "_local/token" in line))
+        assert (curl[:2], curl[3], curl[5]) == (["curl", "-s"], "-H", "-d")
+        name, _, value = curl[4].partition(": ")
+        answer = httpx.post(curl[2], content=curl[6], headers={name: value}).json()
+        who = server.verify_sync(answer["access_token"])
+        assert (who.profile, who.scopes) == (RFC9068, {"read:orders"})
+        assert _stop(process, signal.SIGINT)[0] == 0
+
+
+def _pasted(text: str) -> ResourceServer:
+    names = {"ResourceServer": ResourceServer, "TrustedIssuer": TrustedIssuer}
+    server = eval(text.strip(), names)  # the text is ours
+    assert isinstance(server, ResourceServer)
+    return server
 
 
 @pytest.mark.parametrize("fault", [{"hang": True}, {"slow": 600}])

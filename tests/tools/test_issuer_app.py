@@ -70,8 +70,8 @@ def test_documents_are_served_with_a_lifetime(issuer: LocalIssuer, ask: Ask) -> 
 
 
 def test_other_paths_are_not_found(ask: Ask) -> None:
-    """There is nothing at /."""
-    assert ask("/")[0] == 404
+    """No document is anywhere else."""
+    assert ask("/jwks.json")[0] == 404
 
 
 def test_fetch_answers_for_its_own_host_only(issuer: LocalIssuer) -> None:
@@ -214,6 +214,20 @@ def test_loopback_hosts_are_served(client: TestClient, host: str) -> None:
 def test_other_hosts_are_refused(client: TestClient, host: str) -> None:
     """A page whose own name points at this computer is refused (DNS rebinding)."""
     assert client.get(JWKS, headers={"host": host}).status_code == 403
+
+
+@pytest.mark.parametrize("sender", ["127.0.0.1", "::1", "::ffff:127.0.0.1", "testclient", ""])
+def test_senders_on_this_computer_are_served(issuer: LocalIssuer, sender: str) -> None:
+    """Loopback addresses, and names that are no address: in process, or a Unix socket."""
+    client = TestClient(issuer.app, base_url=BASE, client=(sender, 50_000))
+    assert client.get(JWKS).status_code == 200
+
+
+@pytest.mark.parametrize("sender", ["10.0.0.1", "0.0.0.0", "::2", "::ffff:10.0.0.1", "fe80::1%a"])
+def test_senders_elsewhere_are_refused(issuer: LocalIssuer, sender: str) -> None:
+    """Whoever serves the app to a network serves nobody there, whatever Host they send."""
+    client = TestClient(issuer.app, base_url=BASE, client=(sender, 50_000))
+    assert client.get(JWKS).status_code == 403
 
 
 def test_two_host_headers_are_refused(client: TestClient) -> None:

@@ -1,13 +1,14 @@
 """The local issuer's token endpoint and its control surface, over HTTP."""
 
 from base64 import b64encode
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from joserfc import jwt
 from starlette.testclient import TestClient
 
 from atjwt.errors import Reason
+from atjwt.issuer import Dialect
 from atjwt.issuer.broken import NOT_BY_A_TOKEN
 from atjwt.testing import LocalIssuer
 from tools.second_opinion import key_set, parts_of
@@ -41,11 +42,11 @@ def test_the_machine_client_gets_a_token_in_the_dialect_of_the_api(
     answer = _token(client, issuer).json()
     claims = jwt.decode(answer["access_token"], key_set(issuer.jwks()), algorithms=["ES256"]).claims
     assert (claims["azp"], claims["gty"]) == ("local-machine", "client-credentials")
-    assert answer["scope"] == claims["scope"] == "read:items write:items"
+    assert answer["scope"] == claims["scope"] == "read:orders write:orders"
     assert (answer["token_type"], answer["expires_in"]) == ("Bearer", claims["exp"] - claims["iat"])
     issuer.dialect = "rfc9068_profile_authz"
-    header, claims = parts_of(_token(client, issuer, scope="read:items").json()["access_token"])
-    assert (header["typ"], claims["permissions"]) == ("at+jwt", ["read:items"])
+    header, claims = parts_of(_token(client, issuer, scope="read:orders").json()["access_token"])
+    assert (header["typ"], claims["permissions"]) == ("at+jwt", ["read:orders"])
 
 
 def test_the_token_endpoint_takes_json_and_basic(client: TestClient, issuer: LocalIssuer) -> None:
@@ -163,6 +164,30 @@ def test_the_control_surface_issues_broken_tokens(client: TestClient, reason: Re
         assert list(answer.json()) == ["access_token"]
 
 
+@pytest.mark.parametrize("setting", get_args(Dialect))
+def test_a_missing_key_id_is_a_fault_in_auth0s_profile(
+    client: TestClient, issuer: LocalIssuer, setting: Dialect
+) -> None:
+    """RFC 9068 allows a token without `kid`; where no dialect is asked for, Auth0's is taken."""
+    issuer.dialect = setting
+    answer = client.post("/_local/token", json={"broken": "missing_key_id"}).json()
+    header, claims = parts_of(answer["access_token"])
+    assert (header["typ"], "kid" in header) == ("JWT", False)
+    assert ("permissions" in claims) == setting.endswith("_authz")
+
+
+def test_the_issuer_lists_what_it_serves(client: TestClient, issuer: LocalIssuer) -> None:
+    """`/` and `/_local/` name every path and method, and each of them is there."""
+    index, control = client.get("/").json(), client.get("/_local/").json()
+    assert index["issuer"] == issuer.issuer
+    assert index["paths"].items() > control["paths"].items()
+    assert client.get("/_local").json() == control
+    for line in index["paths"]:
+        method, path = line.split()
+        assert client.request(method, path).status_code not in {404, 405}, line
+    assert client.get("/nothing").text == "Not Found; GET / lists what there is"
+
+
 def test_the_control_surface_turns_every_switch(client: TestClient, issuer: LocalIssuer) -> None:
     """Rotation, withdrawal, faults, dialect and the count, all while faults are on."""
     current, following = (key["kid"] for key in issuer.jwks()["keys"])
@@ -233,4 +258,5 @@ def test_a_web_page_cannot_turn_the_switches(client: TestClient, issuer: LocalIs
     for path in ("rotate", "token", "withdraw"):
         sent = client.post(f"/_local/{path}", content=b"{}", headers={"content-type": "text/plain"})
         assert sent.status_code == 415
+        assert "content-type: application/json" in sent.json()["error_description"]
     assert issuer.jwks() == before

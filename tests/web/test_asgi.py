@@ -630,7 +630,6 @@ def test_once_a_response_has_begun_an_auth_error_passes(
     assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
 
 
-@pytest.mark.xfail(strict=True, reason="any message counts as the beginning of the response")
 def test_an_early_hint_is_not_the_beginning_of_a_response(
     server: ResourceServer, issuer: LocalIssuer
 ) -> None:

@@ -139,9 +139,6 @@ def test_a_switch_is_true_or_false(name: str, value: object) -> None:
     assert _problems(**GOOD, **{name: value})
 
 
-@pytest.mark.xfail(
-    strict=True, reason="taken, or a TypeError; a realm of 5 makes every refusal 500"
-)
 @pytest.mark.parametrize(
     "setting",
     [{"realm": 5}, {"clock": 5}, {"fetch": "https://a"}, {"observers": None}, {"issuers": 5}],

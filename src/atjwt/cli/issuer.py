@@ -151,7 +151,28 @@ def _announce(issuer: "LocalIssuer", *, as_json: bool) -> None:
         return
     width = max(map(len, facts))
     print(_WARNING, "", *(f"  {name:{width}}  {value}" for name, value in facts.items()), sep="\n")
-    print("\nGet a token:\n", f"  {_curl(issuer)}", "\nStop with Ctrl+C.", sep="\n", flush=True)
+    print("\nAn API trusts it, in both token profiles, by:\n", _trust(issuer), sep="\n")
+    print("\nGet a token for the machine client:\n", f"  {_curl(issuer)}", sep="\n")
+    print("\nGet any token:\n", f"  {_curl_any(issuer)}", sep="\n")
+    print(f"\nWhat else there is: {issuer.issuer}\nStop with Ctrl+C.", flush=True)
+
+
+def _trust(issuer: "LocalIssuer") -> str:
+    algorithms = ""  # by default those of Auth0
+    if issuer.algorithm not in {"RS256", "PS256"}:
+        algorithms = f", algorithms=[{json.dumps(issuer.algorithm)}]"
+    return (
+        "  ResourceServer(\n"
+        f"      audience={json.dumps(issuer.audience)},\n"
+        f"      issuers=[TrustedIssuer.auth0({json.dumps(issuer.issuer)}{algorithms})],\n"
+        "  )"
+    )
+
+
+def _curl_any(issuer: "LocalIssuer") -> str:
+    wanted = json.dumps({"dialect": "rfc9068_profile", "scopes": ["read:orders"]})
+    url = shlex.quote(f"{issuer.issuer}_local/token")
+    return f"curl -s {url} -H 'content-type: application/json' -d {shlex.quote(wanted)}"
 
 
 def _curl(issuer: "LocalIssuer") -> str:

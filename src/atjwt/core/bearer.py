@@ -36,6 +36,10 @@ def find_credentials(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
                 )
             found = value
     if found is None:
+        if any(isinstance(name, str) for name, _ in headers):
+            raise TypeError(
+                "headers: give pairs of bytes, names in lower case, as in an ASGI scope"
+            )
         return None
     if found[:7].lower() == b"bearer ":
         return found[7:].lstrip(b" ")
@@ -65,3 +69,18 @@ def check_token68(credentials: bytes) -> None:
         raise InvalidRequest(
             Reason.MALFORMED_CREDENTIALS, "not one token68 and nothing after it (RFC 6750 2.1)"
         )
+
+
+def sent_credentials(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
+    """As `find_credentials`, for the log: None instead of an error."""
+    try:
+        return find_credentials(headers)
+    except InvalidRequest:
+        return None
+
+
+def why_missing(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """For the log: in which way nothing was sent for us."""
+    if any(name == b"authorization" for name, _ in headers):
+        return "no Authorization header of the scheme Bearer was read"
+    return "no Authorization header"

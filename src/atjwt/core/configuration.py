@@ -8,7 +8,8 @@ from collections.abc import Collection, Mapping
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
-from atjwt.core.jwk import ALGORITHMS, KeySet, read_key_set, secret_key_set
+from atjwt.core.jwk import ALGORITHMS
+from atjwt.core.key_set import KeySet, read_key_set, secret_key_set
 from atjwt.core.profile import Profile
 
 
@@ -81,7 +82,9 @@ def profile_problems(profiles: object) -> list[str]:
 def algorithm_problems(algorithms: object, *, secret: bool) -> list[str]:
     """What is wrong with a list of algorithms."""
     if isinstance(algorithms, str) or not isinstance(algorithms, Collection):
-        return [f"algorithms: give a list, such as [{algorithms!r}]"]
+        return ['algorithms: give a list, such as ["RS256"]']
+    if not algorithms:
+        return ["algorithms: give at least one, or leave it out"]
     if not all(isinstance(name, str) for name in algorithms):
         return ["algorithms: each must be a string"]
     known = sorted(ALGORITHMS.keys() - {"HS256"})
@@ -99,9 +102,15 @@ def read_keys(jwks_uri: object, jwks: object, secret: object) -> tuple[list[str]
     if sum(source is not None for source in (jwks_uri, jwks, secret)) > 1:
         return ["give one of jwks_uri, jwks and secret"], None
     if secret is not None:
-        value = secret.encode("utf-8", "ignore") if isinstance(secret, str) else secret
-        if not isinstance(value, bytes) or len(value) < 32:
+        value = secret
+        if isinstance(secret, str):
+            value = secret.encode("utf-8", "surrogatepass")
+            if any("\ud800" <= char <= "\udfff" for char in secret):
+                return ["secret: it holds half a character; give bytes"], None
+        if not isinstance(value, bytes) or len(value.strip()) < 32:
             return ["secret: HS256 needs at least 32 bytes (RFC 7518 section 3.2)"], None
+        if value.lstrip().startswith((b"-----BEGIN", b"ssh-", b"{")):
+            return ["secret: this is a key pair's key, not a secret; give jwks=... instead"], None
         return [], secret_key_set(value)
     if jwks is not None:
         if not isinstance(jwks, Mapping):
@@ -120,6 +129,8 @@ def audience_problems(audience: object) -> list[str]:
         return ["audience: give the API's identifier, such as https://api.example.com/"]
     if not all(isinstance(name, str) and name.strip() for name in names):
         return ["audience: each identifier must be a string with content"]
+    if any(name != name.strip() for name in names):
+        return ["audience: take the blanks around it away; it is compared exactly"]
     return [
         "audience: an issuer's /userinfo is no API of yours; give your API's own identifier"
         for name in names

@@ -7,8 +7,9 @@ table whether the keys in hand may be used and whether it is time to fetch. Both
 
 from enum import Enum
 
-from atjwt.core.jwk import KeySet, VerificationKey
+from atjwt.core.jwk import VerificationKey
 from atjwt.core.key_record import KeyRecord
+from atjwt.core.key_set import KeySet
 from atjwt.errors import InvalidToken, Reason
 
 
@@ -52,6 +53,7 @@ class Hand(Enum):
     NONE = "no keys, or keys past the stale limit"
     FRESH = "keys, and no reason to fetch"
     DUE = "keys, and it is time to fetch again"
+    OVERDUE = "keys past fresh, and no failed fetch that would excuse them"
 
 
 # in hand, key id known, a fetch is allowed now → step
@@ -66,6 +68,10 @@ _TABLE = {
     (Hand.FRESH, False, False): Step.UNKNOWN,
     (Hand.DUE, True, True): Step.REFRESH,
     (Hand.DUE, True, False): Step.SERVE,
+    (Hand.OVERDUE, True, True): Step.FETCH,
+    (Hand.OVERDUE, True, False): Step.SERVE,
+    (Hand.OVERDUE, False, True): Step.FETCH,
+    (Hand.OVERDUE, False, False): Step.UNKNOWN,
     (Hand.DUE, False, True): Step.FETCH,
     (Hand.DUE, False, False): Step.UNKNOWN,
 }
@@ -80,6 +86,7 @@ def next_step(record: KeyRecord, now: float, *, known: bool, remembered: bool = 
     hand = Hand.NONE
     if record.usable(now) is not None:
         hand = Hand.DUE if record.due(now) else Hand.FRESH
+        hand = Hand.OVERDUE if record.overdue(now) else hand
     allowed = not record.waiting(now)
     if hand is not Hand.NONE and not known:
         allowed = allowed and not remembered and not record.forced_at <= now < record.force_at

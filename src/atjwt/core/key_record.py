@@ -10,7 +10,7 @@ fetch, `failed` of a bad one. There is no clock here: `now` is the wall clock, i
 
 from dataclasses import dataclass, replace
 
-from atjwt.core.jwk import KeySet
+from atjwt.core.key_set import KeySet
 from atjwt.errors import ConfigurationError
 
 
@@ -77,6 +77,10 @@ class KeyRecord:
         """The keys, unless they are past the stale limit."""
         return self.keys if now < self.stale_until else None
 
+    def overdue(self, now: float) -> bool:
+        """Whether the keys are past fresh and nothing says that the issuer cannot be reached."""
+        return now >= self.fresh_until and not self.failures
+
     def due(self, now: float) -> bool:
         """Whether it is time to fetch again; an age below zero counts as due."""
         return not self.fetched_at <= now < self.refresh_at
@@ -122,7 +126,7 @@ def failed(
     """The record after a failed fetch: the keys stay, only the next attempt moves.
 
     With keys in hand the next attempt is a cooldown away. Without, it backs off from one second,
-    doubling up to the cooldown. An answer's Retry-After moves it further, up to `policy.stale`.
+    doubling up to the cooldown. The Retry-After of a 429 moves it further, up to `policy.stale`.
     retry_after: seconds, or None.
     """
     failures = record.failures + 1
@@ -130,12 +134,10 @@ def failed(
     if record.usable(now) is None:
         wait = min(policy.cooldown, 2.0 ** min(failures - 1, 30))
     if retry_after is not None:
-        wait = max(wait, min(retry_after, policy.stale))
+        wait = max(wait, min(retry_after, max(policy.stale, policy.cooldown)))
     return replace(
         record,
         failures=failures,
         attempted_at=now,
         retry_at=now + wait,
-        forced_at=now,
-        force_at=now + policy.cooldown,
     )

@@ -6,35 +6,11 @@ never shut a door. An empty policy is refused when it is built, since nobody mea
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 from atjwt.core.principal import Principal
+from atjwt.core.shortfall import Shortfall
 from atjwt.errors import ConfigurationError, InsufficientScope, Reason
-
-
-class Shortfall(NamedTuple):
-    """What a principal lacks.
-
-    no_permissions_claim: the token has no `permissions` at all; its dialect is the likely cause.
-    """
-
-    scopes: frozenset[str] = frozenset()
-    permissions: frozenset[str] = frozenset()
-    roles: frozenset[str] = frozenset()
-    no_permissions_claim: bool = False
-
-    def joined(self, other: "Shortfall") -> "Shortfall":
-        """What is lacking where both are needed."""
-        return Shortfall(
-            self.scopes | other.scopes,
-            self.permissions | other.permissions,
-            self.roles | other.roles,
-            self.no_permissions_claim or other.no_permissions_claim,
-        )
-
-    def distance(self) -> tuple[int, int]:
-        """How far away it is: first what asking for a scope cannot mend, then how many scopes."""
-        return (len(self.permissions) + len(self.roles), len(self.scopes))
 
 
 class Policy:
@@ -205,5 +181,7 @@ def _joined(kind: type[_AllOf] | type[_AnyOf], policies: tuple[Policy, ...]) -> 
 
 def _names(function: str, names: tuple[str, ...]) -> frozenset[str]:
     if not names or not all(isinstance(name, str) and name.strip() for name in names):
-        raise ConfigurationError([f"{function}: give names, each a string with content"])
+        raise ConfigurationError(
+            [f'{function}: give names one by one, each a string with content: {function}("a", "b")']
+        )
     return frozenset(names)

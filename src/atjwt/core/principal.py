@@ -8,12 +8,12 @@ kept claim set when somebody asks. Nothing that can be changed is shared.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, cast
+from functools import lru_cache
+from typing import Any, cast
 
+from atjwt.core.kind import Kind, kind_of
 from atjwt.core.profile import Profile
 from atjwt.core.verify import VerifiedClaims
-
-Kind = Literal["user", "client", "agent", "anonymous"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class Principal:
     confirmation: pairs of method and value to which the token is bound (`cnf`); empty for a bearer
         token.
 
-    Compared and hashed by these fields. Its `repr` shows nothing personal.
+    Compared and hashed by these fields and the kept claim set. Its `repr` shows nothing personal.
     """
 
     issuer: str
@@ -51,7 +51,7 @@ class Principal:
     token_id: str | None = None
     tenant: str | None = None
     confirmation: tuple[tuple[str, str], ...] = ()
-    payload: bytes = field(default=b"{}", repr=False, compare=False)
+    payload: bytes = field(default=b"{}", repr=False)
 
     def __repr__(self) -> str:
         permissions = "none" if self.permissions is None else len(self.permissions)
@@ -71,15 +71,15 @@ class Principal:
 
     def has_scope(self, *names: str) -> bool:
         """Whether all of these scopes were granted; exact and case-sensitive (RFC 6749 3.3)."""
-        return self.scopes.issuperset(names)
+        return bool(names) and self.scopes.issuperset(names)
 
     def has_permission(self, *names: str) -> bool:
         """Whether all of these permissions are held; never so where the token has no such claim."""
-        return self.permissions is not None and self.permissions.issuperset(names)
+        return bool(names) and (self.permissions or frozenset()).issuperset(names)
 
     def has_role(self, *names: str) -> bool:
         """Whether all of these roles are held."""
-        return self.roles.issuperset(names)
+        return bool(names) and self.roles.issuperset(names)
 
     @property
     def claims(self) -> dict[str, object]:
@@ -170,8 +170,8 @@ def to_principal(verified: VerifiedClaims) -> Principal:
         issuer=issuer.issuer,
         subject=subject,
         client_id=client_id,
-        kind=_kind(claims, client_id, is_auth0=issuer.is_auth0),
-        scopes=frozenset(filter(None, claims.get("scope", "").split(" "))),
+        kind=kind_of(claims, client_id, is_auth0=issuer.is_auth0),
+        scopes=_scopes(claims.get("scope", "")),
         permissions=None if permissions is None else frozenset(permissions),
         profile=profile,
         audience=(aud,) if isinstance(aud, str) else tuple(aud),
@@ -183,28 +183,6 @@ def to_principal(verified: VerifiedClaims) -> Principal:
     )
 
 
-_KIND_OF_PROFILE: Mapping[str, Kind] = {
-    "user": "user",
-    "ai_agent": "agent",
-    "service": "client",
-    "browser_app": "client",
-    "native_app": "client",
-}
-"""Auth0: Agent Identity in Tokens, `sub_profile`."""
-
-
-def _kind(claims: Mapping[str, Any], client_id: str, *, is_auth0: bool) -> Kind:
-    # Never from `gty`, which only one profile has, and never from the suffix @clients alone, which
-    # could be part of a user's id.
-    subject = claims["sub"]
-    if is_auth0 and subject.startswith("anon@"):
-        return "anonymous"
-    if "sub_profile" in claims:
-        for word in claims["sub_profile"].split(" "):
-            if word in _KIND_OF_PROFILE:
-                return _KIND_OF_PROFILE[word]
-    if subject in (client_id, f"{client_id}@clients"):
-        return "client"
-    if is_auth0 and subject.startswith("agt_"):
-        return "agent"
-    return "user"
+@lru_cache(maxsize=1024)  # a pure function; one client's scopes come again with each of its users
+def _scopes(scope: str) -> frozenset[str]:
+    return frozenset(scope.split(" ")) - {""}

@@ -115,11 +115,21 @@ def admit(
     Raises InvalidToken.
     """
     issuer = select_issuer(token, issuers)
-    profile = detect_profile(token.typ, issuer.profiles)
+    try:
+        profile = detect_profile(token.typ, issuer.profiles)
+    except InvalidToken as error:
+        error.issuer = issuer.issuer
+        raise
+    problem = None
     if token.alg not in issuer.algorithms:
-        raise InvalidToken(Reason.ALGORITHM_NOT_ALLOWED, "header: alg is not on the issuer's list")
-    if token.kid is None and profile.kid_required and token.alg != "HS256":
-        raise InvalidToken(Reason.MISSING_KEY_ID, "header: kid is absent")
+        problem = InvalidToken(
+            Reason.ALGORITHM_NOT_ALLOWED, "header: alg is not on the issuer's list"
+        )
+    elif token.kid is None and profile.kid_required and token.alg != "HS256":
+        problem = InvalidToken(Reason.MISSING_KEY_ID, "header: kid is absent")
+    if problem is not None:
+        problem.issuer, problem.profile = issuer.issuer, profile.name
+        raise problem
     return issuer, profile
 
 
@@ -148,13 +158,14 @@ def detect_profile(typ: str | None, accepted: Collection[Profile]) -> Profile:
         if marked in profile.types:
             if profile in accepted:
                 return profile
-            raise InvalidToken(
+            error = InvalidToken(
                 Reason.PROFILE_NOT_ACCEPTED,
                 f"the token is of the profile {profile}, which is not accepted from this issuer",
             )
-    raise InvalidToken(
-        Reason.WRONG_TYPE, "header: typ marks no access token" if typ else "header: typ is absent"
-    )
+            error.profile = profile.name
+            raise error
+    detail = "header: typ is absent" if typ is None else "header: typ marks no access token"
+    raise InvalidToken(Reason.WRONG_TYPE, detail)
 
 
 _ABSENT = object()

@@ -8,8 +8,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import InitVar, dataclass, field
 
 from atjwt.core import configuration
-from atjwt.core.jwk import KeySet
 from atjwt.core.key_record import KeyPolicy
+from atjwt.core.key_set import KeySet
 from atjwt.core.profile import AUTH0, RFC9068, Profile
 from atjwt.errors import ConfigurationError
 
@@ -29,6 +29,8 @@ class TrustedIssuer:
         part of `Principal.key`. Default the issuer.
     unsafe_http: fetch without TLS from other hosts than this one.
     key_policy: how long its keys are used.
+    static_keys: what `jwks` and `secret` become; give those.
+    is_auth0: whether subjects are read as Auth0 writes them; `TrustedIssuer.auth0` says so.
 
     Raises ConfigurationError: every problem, each with its fix.
     """
@@ -42,13 +44,16 @@ class TrustedIssuer:
     tenant: str | None = None
     unsafe_http: bool = False
     key_policy: KeyPolicy = KeyPolicy()
-    static_keys: KeySet | None = field(init=False, repr=False)
-    is_auth0: bool = field(init=False, repr=False, default=False)
+    static_keys: KeySet | None = field(default=None, repr=False)
+    is_auth0: bool = field(default=False, repr=False)
 
     def __post_init__(self, jwks: Mapping[str, object] | None, secret: bytes | str | None) -> None:
         problems, keys = configuration.read_keys(self.jwks_uri, jwks, secret)
-        default = ("RS256", "PS256", "ES256") if secret is None else ("HS256",)
-        algorithms = self.algorithms or default
+        keys = keys or self.static_keys  # kept by dataclasses.replace
+        shared = secret is not None or (keys is not None and keys.secret)
+        algorithms = self.algorithms
+        if algorithms == ():
+            algorithms = ("HS256",) if shared else ("RS256", "PS256", "ES256")
         problems += configuration.url_problems(
             "issuer", self.issuer, unsafe_http=self.unsafe_http or keys is not None
         )
@@ -57,12 +62,14 @@ class TrustedIssuer:
             problems += configuration.url_problems(
                 "jwks_uri", self.jwks_uri, unsafe_http=self.unsafe_http
             )
-        problems += configuration.algorithm_problems(algorithms, secret=secret is not None)
+        problems += configuration.algorithm_problems(algorithms, secret=shared)
         problems += configuration.profile_problems(self.profiles)
         if self.tenant is not None and (
             not isinstance(self.tenant, str) or not self.tenant.strip()
         ):
             problems.append("tenant: give a name, or leave it out")
+        if not isinstance(self.unsafe_http, bool):
+            problems.append("unsafe_http: give True or False")
         if not isinstance(self.key_policy, KeyPolicy):
             problems.append("key_policy: give a KeyPolicy")
         if problems:
@@ -70,6 +77,8 @@ class TrustedIssuer:
         object.__setattr__(self, "profiles", frozenset(self.profiles))
         object.__setattr__(self, "algorithms", frozenset(algorithms))
         object.__setattr__(self, "static_keys", keys)
+        host = configuration.host_of(self.issuer) or ""
+        object.__setattr__(self, "is_auth0", self.is_auth0 or host.endswith(".auth0.com"))
 
     @classmethod
     def auth0(
@@ -95,7 +104,7 @@ class TrustedIssuer:
         url = (domain if "://" in domain else f"https://{domain}").rstrip("/") + "/"
         if url.partition("://")[2].count("/") != 1:
             raise ConfigurationError(["TrustedIssuer.auth0: give a domain without a path"])
-        issuer = cls(
+        return cls(
             url,
             profiles=profiles,
             algorithms=algorithms or (("RS256", "PS256") if secret is None else ()),
@@ -105,9 +114,8 @@ class TrustedIssuer:
             tenant=tenant,
             unsafe_http=unsafe_http,
             key_policy=key_policy,
+            is_auth0=True,
         )
-        object.__setattr__(issuer, "is_auth0", True)
-        return issuer
 
 
 def trusted_issuer(issuer: TrustedIssuer | str) -> TrustedIssuer:

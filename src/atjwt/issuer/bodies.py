@@ -55,7 +55,9 @@ def parameters(body: bytes, media: str) -> dict[str, str]:
             raise ValueError("every parameter is a string")
         return {name: value for name, value in texts.items() if value}
     if media != "application/x-www-form-urlencoded":
-        raise ValueError("the content type is neither a URL-encoded form nor JSON")
+        raise ValueError(
+            "send the header content-type: application/json, or that of a URL-encoded form"
+        )
     try:
         pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, errors="strict")
     except UnicodeDecodeError:

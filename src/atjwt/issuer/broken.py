@@ -34,16 +34,29 @@ NOT_BY_A_TOKEN: Final[dict[Reason, str]] = {
 }
 
 
-def broken_token(mint: Mint, reason: Reason, options: TokenOptions) -> str:
+def broken_token(
+    mint: Mint, reason: Reason, options: TokenOptions, *, default: Dialect = "rfc9068_profile"
+) -> str:
     """A token that is refused for exactly this reason, by a verifier that trusts this issuer.
 
-    options: the arguments of `LocalIssuer.token`.
+    options: the arguments of `LocalIssuer.token`. default: the dialect, if they name none and the
+        reason can be had in it.
     Raises ValueError: no token can cause this reason.
     """
     if reason in NOT_BY_A_TOKEN:
         raise ValueError(NOT_BY_A_TOKEN[reason])
-    dialect_named(options.get("dialect", "rfc9068_profile"))
+    if reason is Reason.MISSING_KEY_ID and is_rfc9068(default):
+        default = _other_profile(default)  # RFC 9068 allows a token without `kid`
+    options = {**options, "dialect": dialect_named(options.get("dialect", default))}
     return _MAKERS[reason](mint, options)
+
+
+def reason_named(name: object) -> Reason:
+    """The reason of this name. Raises ValueError: there is none."""
+    for reason in Reason:
+        if reason == name:
+            return reason
+    raise ValueError(f"broken is one of {', '.join(Reason)}")
 
 
 def _with_claims(options: TokenOptions, **changes: object) -> TokenOptions:
@@ -69,7 +82,7 @@ def _other_profile(dialect: Dialect) -> Dialect:
 
 
 def _profile(options: TokenOptions) -> bool:
-    return is_rfc9068(options.get("dialect", "rfc9068_profile"))
+    return is_rfc9068(options["dialect"])
 
 
 # Step 0 and 1: the shape.
@@ -129,7 +142,7 @@ def _wrong_type(mint: Mint, options: TokenOptions) -> str:
 
 
 def _profile_not_accepted(mint: Mint, options: TokenOptions) -> str:
-    dialect = _other_profile(options.get("dialect", "rfc9068_profile"))
+    dialect = _other_profile(options["dialect"])
     return mint.token({**options, "dialect": dialect})
 
 

@@ -2,9 +2,11 @@
 
 It is as open as the loopback interface is, and kept from web pages: bodies must be JSON, which a
 page cannot send to another origin without asking first, and there is no CORS here. A body that does
-not fit is answered with 400 and one sentence. No fault ever reaches this surface.
+not fit is answered with 400 and one sentence; `GET /_local/` lists what there is. No fault ever
+reaches this surface.
 """
 
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, TypeAlias
 
@@ -12,11 +14,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from atjwt.errors import Reason
 from atjwt.issuer.authority import Authority
 from atjwt.issuer.bodies import json_object, media_type, read_body
-from atjwt.issuer.broken import broken_token
-from atjwt.issuer.tokens import KINDS, REMOVE, Kind, TokenOptions, dialect_named
+from atjwt.issuer.broken import broken_token, reason_named
+from atjwt.issuer.faults import ENDPOINTS, Fault
+from atjwt.issuer.tokens import DIALECTS, KINDS, REMOVE, Kind, TokenOptions, dialect_named
 
 PREFIX: Final = "/_local"
 
@@ -25,16 +27,31 @@ _Action: TypeAlias = Callable[[Authority, Mapping[str, object]], dict[str, objec
 
 def control_routes(authority: Authority) -> list[Route]:
     """The routes of the control surface."""
-    return [
+    routes = [
         Route(PREFIX + path, _endpoint(authority, action), methods=[method])
-        for path, method, action in _ACTIONS
+        for path, method, action, _ in _ACTIONS
     ]
+    return [*routes, *(Route(path, _list, methods=["GET"]) for path in (PREFIX, f"{PREFIX}/"))]
+
+
+def control_paths() -> dict[str, str]:
+    """What the control surface does, by method and path."""
+    return {f"{method} {PREFIX}{path}": what for path, method, _, what in _ACTIONS}
+
+
+def listing(**facts: object) -> Response:
+    """JSON that is read by people."""
+    return Response(f"{json.dumps(facts, indent=2)}\n", media_type="application/json")
+
+
+async def _list(request: Request) -> Response:
+    return listing(content_type="application/json", paths=control_paths())
 
 
 def _endpoint(authority: Authority, action: _Action) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         if request.method in {"POST", "PUT"} and media_type(request) != "application/json":
-            return _error(415, "the content type is not application/json")
+            return _error(415, "send the header content-type: application/json")
         try:
             body = await read_body(request)
             return JSONResponse(action(authority, json_object(body) if body else {}))
@@ -56,13 +73,11 @@ def _token(authority: Authority, body: Mapping[str, object]) -> dict[str, object
     members = dict(body)
     name = members.pop("broken", None)
     options = read_options(members)
-    options.setdefault("dialect", authority.dialect)
+    default = authority.dialect
     if name is None:
-        return {"access_token": authority.mint.token(options)}
-    reason = next((reason for reason in Reason if reason == name), None)
-    if reason is None:
-        raise ValueError(f"broken is one of {', '.join(Reason)}")
-    return {"access_token": broken_token(authority.mint, reason, options)}
+        return {"access_token": authority.mint.token({"dialect": default, **options})}
+    token = broken_token(authority.mint, reason_named(name), options, default=default)
+    return {"access_token": token}
 
 
 def _rotate(authority: Authority, body: Mapping[str, object]) -> dict[str, object]:
@@ -97,14 +112,17 @@ def _requests(authority: Authority, body: Mapping[str, object]) -> dict[str, obj
     return {"requests": dict(authority.wellknown.requests)}
 
 
-_ACTIONS: Final[tuple[tuple[str, str, _Action], ...]] = (
-    ("/token", "POST", _token),
-    ("/rotate", "POST", _rotate),
-    ("/withdraw", "POST", _withdraw),
-    ("/faults", "PUT", _set_faults),
-    ("/faults", "DELETE", _clear_faults),
-    ("/dialect", "PUT", _set_dialect),
-    ("/requests", "GET", _requests),
+_TOKEN: Final = ", ".join((*TokenOptions.__annotations__, "remove", "broken"))
+_FAULTS: Final = ", ".join(Fault.__annotations__)
+
+_ACTIONS: Final[tuple[tuple[str, str, _Action, str], ...]] = (
+    ("/token", "POST", _token, f"any token; the body may have {_TOKEN}"),
+    ("/rotate", "POST", _rotate, "signs with the next key; the one before stays published"),
+    ("/withdraw", "POST", _withdraw, "unpublishes the previous key, or the one of this kid"),
+    ("/faults", "PUT", _set_faults, f"{_FAULTS}; on: {', '.join(ENDPOINTS)}"),
+    ("/faults", "DELETE", _clear_faults, "all faults off"),
+    ("/dialect", "PUT", _set_dialect, f"dialect: {', '.join(DIALECTS)}"),
+    ("/requests", "GET", _requests, "how often each path was asked for"),
 )
 
 

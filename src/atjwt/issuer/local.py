@@ -18,10 +18,18 @@ from starlette.applications import Starlette
 
 from atjwt.errors import Reason
 from atjwt.issuer.authority import Authority, MachineClient
-from atjwt.issuer.broken import broken_token
+from atjwt.issuer.broken import broken_token, reason_named
 from atjwt.issuer.faults import Switchboard
 from atjwt.issuer.keys import Algorithm, KeyRing
-from atjwt.issuer.tokens import MACHINE_CLIENT, Dialect, Kind, Mint, TokenOptions, dialect_named
+from atjwt.issuer.tokens import (
+    MACHINE_CLIENT,
+    MACHINE_SCOPES,
+    Dialect,
+    Kind,
+    Mint,
+    TokenOptions,
+    dialect_named,
+)
 from atjwt.issuer.wellknown import WellKnown
 
 
@@ -64,9 +72,7 @@ class LocalIssuer:
             wellknown=WellKnown(
                 issuer=issuer, keys=keys, faults=faults, max_age=max_age, sleep=sleep
             ),
-            client=MachineClient(
-                MACHINE_CLIENT, secrets.token_urlsafe(24), ("read:items", "write:items")
-            ),
+            client=MachineClient(MACHINE_CLIENT, secrets.token_urlsafe(24), MACHINE_SCOPES),
             dialect=dialect_named(dialect),
         )
 
@@ -207,6 +213,8 @@ class LocalIssuer:
         """A token that is refused for exactly this reason; everything else about it is good.
 
         The verifier trusts this issuer, by its algorithm and this API's audience, and
+        - for `missing_key_id` accepts Auth0's profile, which the token is in unless `dialect` says
+          otherwise: in the RFC 9068 profile a token may come without `kid`;
         - for `profile_not_accepted` accepts the profile of `dialect` only; the token is of the
           other;
         - for `unsuitable_key` allows the other RSA padding too (RS256 beside PS256), or RS256 where
@@ -217,9 +225,9 @@ class LocalIssuer:
         - for `missing_scope`, `missing_permission`, `no_permissions_claim` and `missing_role`
           guards something by a scope, a permission (twice) or a role: these tokens are good and
           allow nothing. The two about permissions choose the dialect of the profile that fits.
-        options: as in `token`. Raises ValueError: no token can cause the reason.
+        options: as in `token`. Raises ValueError: no token can cause the reason, or it is none.
         """
-        return broken_token(self._authority.mint, reason, options)
+        return broken_token(self._authority.mint, reason_named(reason), options)
 
     async def fetch(self, url: str) -> tuple[int, dict[str, str], bytes]:
         """Answers a GET for the metadata or the keys in process, faults included.

@@ -1,10 +1,11 @@
 """Is this host the very computer we run on? Decided by name, without asking a resolver.
 
-Used twice: the command refuses to listen elsewhere, and the app refuses requests that were made for
-another host, because a web page can point its own name at 127.0.0.1 (DNS rebinding).
+The command refuses to listen elsewhere. The app, which others may serve, refuses requests that were
+made for another host, because a web page can point its own name at 127.0.0.1 (DNS rebinding), and
+requests that another computer sent.
 """
 
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
@@ -15,21 +16,22 @@ def is_loopback(host: str) -> bool:
     """Whether a host name or address without port is a loopback one (RFC 6761 section 6.3)."""
     if host.lower() == "localhost":
         return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return _is_loopback_address(host) is True
 
 
 class LoopbackOnly:
-    """Middleware: answers 403 to a request whose Host header is not a loopback name."""
+    """Middleware: answers 403 to a request that is not from this computer to this computer.
+
+    That is one whose Host header is not a loopback name, or whose sender has another address. A
+    sender without an address, as in process or on a Unix socket, is on this computer.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes the request on, or refuses it."""
-        if scope["type"] != "http" or is_loopback(_host(Headers(scope=scope).getlist("host"))):
+        if scope["type"] != "http" or (_is_for_us(scope) and _is_from_us(scope)):
             await self.app(scope, receive, send)
             return
         refusal = JSONResponse(
@@ -37,6 +39,25 @@ class LoopbackOnly:
             status_code=403,
         )
         await refusal(scope, receive, send)
+
+
+def _is_for_us(scope: Scope) -> bool:
+    return is_loopback(_host(Headers(scope=scope).getlist("host")))
+
+
+def _is_from_us(scope: Scope) -> bool:
+    client = scope.get("client")
+    return client is None or _is_loopback_address(client[0]) is not False
+
+
+def _is_loopback_address(host: str) -> bool | None:
+    """Whether an address is a loopback one; None if it is no address."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return (mapped or address).is_loopback
 
 
 def _host(values: list[str]) -> str:

@@ -29,13 +29,14 @@ KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 USER: Final = "auth0|66f0c2"
 USER_CLIENT: Final = "local-app"
 MACHINE_CLIENT: Final = "local-machine"
+MACHINE_SCOPES: Final = ("read:orders", "write:orders")
 AGENT: Final = "agt_66f0c2"
 AGENT_CLIENT: Final = "local-agent"
 
 _SCOPES: Final[dict[Kind, tuple[str, ...]]] = {
-    "user": ("openid", "profile", "read:items"),
-    "client": ("read:items",),
-    "agent": ("read:items",),
+    "user": ("openid", "profile", "read:orders"),
+    "client": ("read:orders",),
+    "agent": ("read:orders",),
 }
 _CLIENTS: Final[dict[Kind, str]] = {
     "user": USER_CLIENT,
