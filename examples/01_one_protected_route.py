@@ -1,9 +1,9 @@
 """One protected route.
 
 A middleware around the app, a guard on the route, the caller as a `Principal`. A local issuer stands
-in for the tenant, so that this runs offline:
+in for the tenant, so that this runs offline. After the tour has made `.venv`:
 
-    python examples/01_one_protected_route.py
+    .venv/bin/python examples/01_one_protected_route.py
 """
 
 import asyncio

@@ -3,7 +3,7 @@
 Scopes are what this client was granted; permissions are all that the caller may do. They are
 different things, and a policy says which it means:
 
-    python examples/02_policies.py
+    .venv/bin/python examples/02_policies.py
 """
 
 import asyncio

@@ -12,6 +12,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -54,7 +55,9 @@ def _is_there(module: str) -> bool:
 
 def _imports(modules: "tuple[str, ...]") -> bool:
     command = [str(PYTHON), "-c", "import " + ", ".join(modules)]
-    return PYTHON.exists() and not subprocess.run(command, capture_output=True, check=False).returncode
+    return (
+        PYTHON.exists() and not subprocess.run(command, capture_output=True, check=False).returncode
+    )
 
 
 def _set_up(extra: str, wanted: "tuple[str, ...]") -> None:
@@ -99,7 +102,7 @@ def _wanted() -> str:
 
 
 @contextmanager
-def _alone():  # type: ignore[no-untyped-def]  # noqa: ANN202 - an old Python cannot read the type
+def _alone() -> "Iterator[None]":
     """Keeps two first runs apart. The system frees the lock of a run that was interrupted."""
     with (ROOT / "pyproject.toml").open("r+b") as lock:
         if sys.platform != "win32":

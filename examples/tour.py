@@ -6,7 +6,8 @@ is gone; prints what was sent and what came back; stops both.
 
     python3 examples/tour.py
 
-The first run makes a virtual environment in `.venv` and installs the checkout there.
+The first run makes a virtual environment in `.venv` and installs the checkout there, for which it
+needs the package index once.
 """
 
 import json
@@ -124,7 +125,7 @@ def calls_while_all_is_well(issuer: Issuer) -> Iterator[Call]:
         ("a foreign token, of another issuer", "unknown_issuer"),
         ("a foreign token, for another API", "wrong_audience"),
         ("a forged token, one bit changed", "invalid_signature"),
-        ("a forged token, the public key as secret", "algorithm_not_allowed"),
+        ("a forged token, HS256 by public key", "algorithm_not_allowed"),
         ("an ID token", "id_token"),
     ):
         yield Call(sent, issuer.token(broken=broken, dialect="rfc9068_profile"))
@@ -178,7 +179,7 @@ class Tour:
                 who = event.principal
                 profile, principal = str(who.profile), f"{who.kind} {who.subject}"
                 if who.permissions is not None:
-                    principal += f" ({', '.join(sorted(who.permissions))})"
+                    principal += f", permissions: {' '.join(sorted(who.permissions))}"
             if isinstance(event, TokenRefused | AccessDenied):
                 reason = event.reason.value
             if isinstance(event, TokenRefused):
@@ -188,7 +189,7 @@ class Tour:
 
 
 def row(sent: str, profile: str, principal: str, answer: str) -> None:
-    print(f"{sent:<41} {profile:<8} {principal:<44} {answer}")
+    print(f"{sent:<35} {profile:<7} {principal:<54} {answer}")
 
 
 def main() -> None:

@@ -22,10 +22,11 @@ MAY_IMPORT = {
     "events": "errors core",
     "flight": "",
     "health": "",
+    "settings": "errors core",
     "fetch": "errors core",
     "discovery": "errors core fetch",
     "jwks_client": "errors core events fetch flight health discovery",
-    "resource_server": "errors core events fetch flight health jwks_client",
+    "resource_server": "errors core events fetch flight health settings jwks_client",
     "asgi": "errors core events resource_server",
     "starlette": "errors core asgi resource_server",
     "issuer": "errors asgi",
@@ -97,7 +98,7 @@ def test_core_is_pure(module: str) -> None:
 def test_size(module: str) -> None:
     """A file is read in one sitting, a function on one screen; docstrings do not count in it."""
     lines = FILES[module].read_text("utf-8").count("\n")
-    assert lines <= (210 if module in CORE else 360)
+    assert lines <= (200 if module in CORE else 350)
     for node in ast.walk(TREES[module]):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             body = node.body[1:] if ast.get_docstring(node) else node.body

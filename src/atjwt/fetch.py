@@ -12,6 +12,7 @@ import os
 import ssl
 import zlib
 from collections.abc import Awaitable, Callable, Mapping
+from email.utils import parsedate_to_datetime
 from functools import cached_property
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -113,3 +114,28 @@ def _http_library() -> ModuleType:
 
         return httpx
     return httpx2
+
+
+def max_age_of(cache_control: object) -> float | None:
+    """Seconds for which an answer is fresh (RFC 9111 section 5.2.2); None if it does not say."""
+    text = cache_control if isinstance(cache_control, str) else ""
+    directives = [part.strip().lower() for part in text.split(",")]
+    if "no-store" in directives or "no-cache" in directives:
+        return 0.0
+    for directive in directives:
+        name, _, value = directive.partition("=")
+        if name.strip() == "max-age" and value.strip('" ').isdecimal():
+            return float(value.strip('" ')[:9])
+    return None
+
+
+def seconds_of(retry_after: object, now: float) -> float | None:
+    """Seconds to wait, from Retry-After in either of its forms (RFC 9110 section 10.2.3)."""
+    if not isinstance(retry_after, str):
+        return None
+    if retry_after.isdecimal():
+        return float(retry_after[:9])
+    try:
+        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - now)
+    except (ValueError, OverflowError):
+        return None

@@ -14,7 +14,6 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable
-from email.utils import parsedate_to_datetime
 from random import uniform
 
 from atjwt.core.jwk import VerificationKey
@@ -25,7 +24,7 @@ from atjwt.core.trusted_issuer import TrustedIssuer
 from atjwt.discovery import fetch_metadata
 from atjwt.errors import InvalidToken, KeysUnavailable, Reason
 from atjwt.events import KeysFailed, KeysRefreshed, Reporter, logger
-from atjwt.fetch import Fetch, FetchFailed, HttpFetcher
+from atjwt.fetch import Fetch, FetchFailed, HttpFetcher, max_age_of, seconds_of
 from atjwt.flight import Flight
 from atjwt.health import IssuerHealth, State
 
@@ -254,7 +253,7 @@ class JwksClient:
         if len(body) > self.issuer.key_policy.max_bytes:
             raise FetchFailed("keys: more bytes than are read")
         try:
-            return parse_key_set(body), _max_age(headers.get("cache-control"))
+            return parse_key_set(body), max_age_of(headers.get("cache-control"))
         except ValueError as error:
             raise FetchFailed(f"keys: {error}") from None
 
@@ -311,7 +310,7 @@ class JwksClient:
     def _fail(self, flight: Flight, failure: FetchFailed, now: float) -> None:
         """Records a bad landing, unless the flight has landed or was given up. The lock is held."""
         if self._flight is flight:
-            wait = _seconds(failure.retry_after, now) if failure.status == 429 else None
+            wait = seconds_of(failure.retry_after, now) if failure.status == 429 else None
             self.record = record = failed(
                 self.record, self.issuer.key_policy, now, retry_after=wait
             )
@@ -336,28 +335,3 @@ class JwksClient:
             dark = event.usable_for == 0
             self._reporter.failed(event, news=event.failures == 1 or (dark and not self._dark))
             self._dark = dark
-
-
-def _max_age(cache_control: object) -> float | None:
-    """Seconds for which an answer is fresh (RFC 9111 section 5.2.2); None if it does not say."""
-    text = cache_control if isinstance(cache_control, str) else ""
-    directives = [part.strip().lower() for part in text.split(",")]
-    if "no-store" in directives or "no-cache" in directives:
-        return 0.0
-    for directive in directives:
-        name, _, value = directive.partition("=")
-        if name.strip() == "max-age" and value.strip('" ').isdecimal():
-            return float(value.strip('" ')[:9])
-    return None
-
-
-def _seconds(retry_after: object, now: float) -> float | None:
-    """Seconds to wait, from Retry-After in either of its forms (RFC 9110 section 10.2.3)."""
-    if not isinstance(retry_after, str):
-        return None
-    if retry_after.isdecimal():
-        return float(retry_after[:9])
-    try:
-        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - now)
-    except (ValueError, OverflowError):
-        return None

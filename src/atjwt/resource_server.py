@@ -12,7 +12,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from hashlib import sha256
 from typing import NamedTuple, TypedDict, Unpack
 
@@ -54,12 +54,6 @@ class _Remembered(NamedTuple):
     client: JwksClient
     since: float
     until: float
-
-
-_SETTINGS = (
-    *("audience", "issuers", "leeway", "token_cache_size", "max_token_size"),
-    *("observers", "realm", "clock", "fetch"),
-)
 
 
 class _Settings(TypedDict, total=False):
@@ -119,7 +113,9 @@ class ResourceServer:
     _lock: threading.Lock = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        problems = server_problems({name: getattr(self, name) for name in _SETTINGS})
+        problems = server_problems(
+            {each.name: getattr(self, each.name) for each in fields(self) if each.init}
+        )
         if problems:
             raise ConfigurationError(f"ResourceServer: {problem}" for problem in problems)
         names = (self.audience,) if isinstance(self.audience, str) else tuple(self.audience)

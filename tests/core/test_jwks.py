@@ -203,8 +203,7 @@ RULES: dict[Step, Callable[[KeyRecord, float, bool], bool]] = {
         record.usable(now) is not None and known and record.due(now) and not record.waiting(now)
     ),
     Step.FETCH: lambda record, now, known: (
-        not record.waiting(now)
-        and (record.usable(now) is None or not known or record.overdue(now))
+        not record.waiting(now) and (record.usable(now) is None or not known or record.overdue(now))
     ),
     Step.UNKNOWN: lambda record, now, known: (
         record.usable(now) is not None and not known and not record.failures

@@ -260,7 +260,8 @@ def test_a_failure_costs_no_key(
     for name in ("keys", "fetched_at", "refresh_at", "fresh_until", "stale_until"):
         assert getattr(after, name) == getattr(record, name)
     assert after.failures == record.failures + 1
-    assert after.attempted_at == after.forced_at == now
+    assert after.attempted_at == now
+    assert (after.forced_at, after.force_at) == (record.forced_at, record.force_at)
     assert now < after.retry_at <= now + max(policy.cooldown, policy.stale) + 1e-9
 
 

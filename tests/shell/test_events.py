@@ -14,6 +14,7 @@ import pytest
 import atjwt.events
 import atjwt.resource_server
 from atjwt import AuthError, KeyPolicy, Reason, has_permission, has_scope
+from atjwt.errors import MissingToken
 from atjwt.events import (
     AccessDenied,
     Event,
@@ -128,7 +129,7 @@ def test_nothing_sent_and_two_credentials(
     server = trusting(issuer, clock, fetch=issuer.fetch, observers=[seen])
     assert asyncio.run(server.authenticate([])) is None
     assert seen.events == []
-    server.missing_token(method="GET", url="/")
+    server.report(MissingToken(), method="GET", url="/")
     with pytest.raises(AuthError):
         asyncio.run(server.authenticate([(b"authorization", b"Bearer a")] * 2))
     assert [(event.reason, event.fingerprint) for event in seen.of(TokenRefused)] == [
@@ -340,7 +341,7 @@ def test_a_path_cannot_forge_a_field(
 ) -> None:
     """What follows a blank in a path must not read like a field of ours."""
     server = trusting(issuer, clock, fetch=issuer.fetch)
-    server.missing_token(method="GET", url="/ reason=expired token=0123456789abcdef")
+    server.report(MissingToken(), method="GET", url="/ reason=expired token=0123456789abcdef")
     (line,) = lines(log, logging.INFO)
     assert re.findall(r"(?:^| )reason=(\S+)", re.sub(r"'[^']*'|\"[^\"]*\"", "", line)) == [
         "missing_token"

@@ -122,9 +122,9 @@ def test_from_env_reads_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ({"AUTH0_DOMAIN": ""}, "AUTH0_DOMAIN"), ({"AUTH0_AUDIENCE": " "}, "AUTH0_AUDIENCE"),
         ({"ATJWT_PROFILES": "okta"}, "ATJWT_PROFILES"), ({"ATJWT_PROFILES": ""}, "ATJWT_PROFILES"),
-        ({"ATJWT_PROFILES": "auth0,AUTH0"}, "ATJWT_PROFILES"),
+        ({"ATJWT_PROFILES": "auth0,9068"}, "ATJWT_PROFILES"),
         ({"AUTH0_DOMAIN": "acme.eu.auth0.com/x"}, "domain"),
-        ({"AUTH0_DOMAIN": "http://acme.eu.auth0.com"}, "http"),
+        ({"AUTH0_DOMAIN": "http://acme.eu.auth0.com"}, "AUTH0_DOMAIN"),
     ],
 )  # fmt: skip
 def test_a_wrong_environment(changes: dict[str, str], named: str) -> None:

@@ -159,7 +159,8 @@ def test_every_problem_is_told_at_once() -> None:
     )
     assert len(problems) == 5
     assert [problem.split(":")[0] for problem in problems] == [
-        "AccessTokenMiddleware", "AccessTokenMiddleware", "TrustedIssuer", "TrustedIssuer", "audience",
+        "AccessTokenMiddleware", "AccessTokenMiddleware", "TrustedIssuer", "TrustedIssuer",
+        "ResourceServer",
     ]  # fmt: skip
 
 

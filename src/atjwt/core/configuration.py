@@ -82,7 +82,8 @@ def profile_problems(profiles: object) -> list[str]:
 def algorithm_problems(algorithms: object, *, secret: bool) -> list[str]:
     """What is wrong with a list of algorithms."""
     if isinstance(algorithms, str) or not isinstance(algorithms, Collection):
-        return ['algorithms: give a list, such as ["RS256"]']
+        example = algorithms if isinstance(algorithms, str) else "RS256"
+        return [f"algorithms: give a list, such as [{example!r}]"]
     if not algorithms:
         return ["algorithms: give at least one, or leave it out"]
     if not all(isinstance(name, str) for name in algorithms):
@@ -102,16 +103,7 @@ def read_keys(jwks_uri: object, jwks: object, secret: object) -> tuple[list[str]
     if sum(source is not None for source in (jwks_uri, jwks, secret)) > 1:
         return ["give one of jwks_uri, jwks and secret"], None
     if secret is not None:
-        value = secret
-        if isinstance(secret, str):
-            value = secret.encode("utf-8", "surrogatepass")
-            if any("\ud800" <= char <= "\udfff" for char in secret):
-                return ["secret: it holds half a character; give bytes"], None
-        if not isinstance(value, bytes) or len(value.strip()) < 32:
-            return ["secret: HS256 needs at least 32 bytes (RFC 7518 section 3.2)"], None
-        if value.lstrip().startswith((b"-----BEGIN", b"ssh-", b"{")):
-            return ["secret: this is a key pair's key, not a secret; give jwks=... instead"], None
-        return [], secret_key_set(value)
+        return _read_secret(secret)
     if jwks is not None:
         if not isinstance(jwks, Mapping):
             return ["jwks: give a JWK Set, an object with `keys`"], None
@@ -120,6 +112,20 @@ def read_keys(jwks_uri: object, jwks: object, secret: object) -> tuple[list[str]
         except ValueError as error:
             return [f"jwks: {error}; give a JWK Set with a public signing key"], None
     return [], None
+
+
+def _read_secret(secret: object) -> tuple[list[str], KeySet | None]:
+    value = secret
+    if isinstance(secret, str):
+        try:
+            value = secret.encode("utf-8")
+        except UnicodeEncodeError:
+            value = b""
+    if not isinstance(value, bytes) or len(value.strip()) < 32:
+        return ["secret: HS256 needs at least 32 bytes (RFC 7518 section 3.2)"], None
+    if value.lstrip().startswith((b"-----BEGIN", b"ssh-", b"{")):
+        return ["secret: this is the key of a key pair, not a secret; give jwks=… instead"], None
+    return [], secret_key_set(value)
 
 
 def audience_problems(audience: object) -> list[str]:
