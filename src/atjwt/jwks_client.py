@@ -88,10 +88,11 @@ class JwksClient:
         return True
 
     def look(
-        self, *, kid: str | None, alg: str, arrived: int, after: Flight | None = None
+        self, kid: str | None, alg: str, arrived: int, after: Flight | None = None
     ) -> VerificationKey | Flight:
         """The one key for a token, or the flight to wait for before looking again.
 
+        kid, alg: of the token's header.
         arrived: how many flights had been started when the token came. A later one answers for it.
         after: the flight that was waited for.
         Raises InvalidToken: none or several fit. KeysUnavailable: that cannot be said now.

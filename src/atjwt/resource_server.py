@@ -68,14 +68,9 @@ class _Settings(TypedDict, total=False):
     fetch: Fetch | None
 
 
-class _Admitted(NamedTuple):
-    """A token after step 3: well-formed, of a known issuer, to be judged under one profile."""
-
-    token: UnverifiedToken
-    issuer: TrustedIssuer
-    profile: Profile
-    client: JwksClient
-    arrived: int
+_Admitted = tuple[UnverifiedToken, TrustedIssuer, Profile, JwksClient, int]
+"""A token after step 3, well-formed, of a known issuer and to be judged under one profile; with the
+issuer's keys, and how many of their flights had been started when the token came."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -307,15 +302,13 @@ class ResourceServer:
             raise
         issuer, profile = admit(token, self._issuers)
         client = self._clients[issuer.issuer]
-        return _Admitted(token, issuer, profile, client, client.launched)
+        return token, issuer, profile, client, client.launched
 
     def _look(self, admitted: _Admitted, after: Flight | None) -> VerificationKey | Flight:
         """Step 4: the one key, or the fetch to wait for."""
-        token = admitted.token
+        token, _, _, client, arrived = admitted
         try:
-            return admitted.client.look(
-                kid=token.kid, alg=token.alg, arrived=admitted.arrived, after=after
-            )
+            return client.look(token.kid, token.alg, arrived, after)
         except AuthError as error:
             raise _located(error, admitted) from None
 
@@ -338,7 +331,8 @@ class ResourceServer:
 
 
 def _located(error: AuthError, admitted: _Admitted) -> AuthError:
-    error.issuer, error.profile = admitted.issuer.issuer, admitted.profile.name
+    _, issuer, profile, _, _ = admitted
+    error.issuer, error.profile = issuer.issuer, profile.name
     return error
 
 

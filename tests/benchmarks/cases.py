@@ -5,7 +5,7 @@ import json
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from itertools import cycle, islice
 from random import sample
-from typing import Any
+from typing import Any, TypeVar
 
 import jwt
 from starlette.applications import Starlette
@@ -21,6 +21,7 @@ from benchmarks import minimal
 from benchmarks.measure import Batch, Case, drive
 from benchmarks.tokens import AUDIENCE, ISSUER, SECRET, Signer
 
+T = TypeVar("T")
 Message = MutableMapping[str, Any]
 JUNK = b"Bearer " + b"Z" * 60_000
 NO_SCHEME = b"Z" * 60_000
@@ -73,12 +74,12 @@ def _each(judge: Callable[[bytes], object], tokens: Sequence[bytes]) -> Batch:
     return batch
 
 
-def _each_awaited(judge: Callable[[bytes], Awaitable[object]], tokens: Sequence[bytes]) -> Batch:
-    turns = cycle(tokens)
+def _each_awaited(judge: Callable[[T], Awaitable[object]], inputs: Sequence[T]) -> Batch:
+    turns = cycle(inputs)
 
     async def run(count: int) -> None:
-        for token in islice(turns, count):
-            await judge(token)
+        for each in islice(turns, count):
+            await judge(each)
 
     return lambda count: drive(run(count))
 
@@ -96,6 +97,7 @@ def _verifying(signer: Signer, tokens: Sequence[bytes]) -> list[Case]:
     key = jwt.PyJWK.from_dict(signer.jwk or {})
     required = {"require": ["iss", "sub", "aud", "exp", "iat", "client_id", "jti"]}
     parts = {token: _signature_and_input(token) for token in tokens}
+    headers = [[(b"authorization", b"Bearer " + token)] for token in tokens]
 
     def raw(token: bytes) -> None:
         signer.holds(*parts[token])
@@ -110,7 +112,7 @@ def _verifying(signer: Signer, tokens: Sequence[bytes]) -> list[Case]:
         Case(f"{name} raw", _each(raw, tokens)),
         Case(f"{name} minimal", _each(lambda token: minimal.verify(token, signer), tokens)),
         Case(f"{name} PyJWT decode", _each(pyjwt, tokens)),
-        Case(f"{name} atjwt", _authenticated(server, tokens)),
+        Case(f"{name} atjwt", _each_awaited(server.authenticate, headers)),
         Case(f"{name} atjwt verify_sync", _each(server.verify_sync, tokens)),
     ]
 

@@ -26,6 +26,7 @@ from atjwt.asgi import AccessTokenMiddleware
 from atjwt.core.key_record import refreshed
 from atjwt.events import KeysFailed, KeysRefreshed, TokenAccepted
 from atjwt.fetch import FetchFailed, HttpFetcher
+from atjwt.flight import Flight
 from atjwt.issuer.keys import SigningKey
 from atjwt.testing import LocalIssuer
 from shell.wire import (
@@ -610,8 +611,8 @@ def test_a_key_that_is_published_while_a_fetch_is_under_way(
         wire.issuer.rotate()
         joining = server._clients[wire.url].look
 
-        def joined(**settings: Any) -> Any:
-            found = joining(**settings)
+        def joined(kid: str | None, alg: str, arrived: int, after: Flight | None = None) -> Any:
+            found = joining(kid, alg, arrived, after)
             release.set()
             return found
 
