@@ -98,7 +98,9 @@ def _stamp(extra: str) -> Path:
 
 
 def _wanted() -> str:
-    return hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
+    # Of this project at this place: an environment that was copied along leads back to the old one.
+    project = (ROOT / "pyproject.toml").read_bytes()
+    return hashlib.sha256(str(ROOT).encode() + b"\0" + project).hexdigest()
 
 
 @contextmanager

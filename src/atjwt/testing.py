@@ -3,7 +3,7 @@
 from atjwt.testing import REMOVE, LocalIssuer
 
 issuer = LocalIssuer()
-issuer.token(dialect="rfc9068_profile_authz", scopes=["read:items"])
+issuer.token(dialect="rfc9068_profile_authz", scopes=["read:orders"])
 issuer.token(claims={"sub": REMOVE})
 """
 

@@ -130,6 +130,16 @@ def test_a_changed_project_is_installed_again(machine: Machine) -> None:
     assert machine.enter() == ["install test"]
 
 
+def test_a_checkout_that_was_moved_is_installed_again(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its environment still leads to where it was."""
+    machine.enter()
+    monkeypatch.setattr(machine.module, "ROOT", tmp_path / "elsewhere" / "..")
+    (tmp_path / "elsewhere").mkdir()
+    assert machine.enter() == ["install test"]
+
+
 @pytest.mark.parametrize("step", ["create", "install test"])
 def test_an_interrupted_first_run_heals_itself(machine: Machine, step: str) -> None:
     """Without the stamp of a finished install, the environment is made anew."""
