@@ -7,8 +7,10 @@ Starlette's own middleware would. An `AuthError` that the app raises becomes its
 response has not begun; every other exception passes.
 """
 
+import functools
+import inspect
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, ParamSpec
 
 from starlette.authentication import AuthCredentials, UnauthenticatedUser
 
@@ -47,6 +49,33 @@ class Authentication(NamedTuple):
     principal: Principal | None
 
 
+Arguments = ParamSpec("Arguments")
+
+
+def _telling_misspelt(init: Callable[Arguments, None]) -> Callable[Arguments, None]:
+    """Makes a misspelt argument a problem like any other: Starlette builds middleware late, and then
+    a TypeError does not stop a server.
+    """
+    names = list(inspect.signature(init).parameters)
+
+    @functools.wraps(init)
+    def wrapper(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+        unknown = sorted(kwargs.keys() - names)
+        for name in unknown:
+            del kwargs[name]
+        init(*args, **kwargs)
+        middleware = args[0]
+        if unknown and isinstance(middleware, AccessTokenMiddleware):
+            error = middleware.configuration_error
+            middleware.configuration_error = ConfigurationError(
+                [f"AccessTokenMiddleware: no argument is called {name}; there are"
+                 f" {', '.join(names[2:])}" for name in unknown]
+                + ([] if error is None else [*error.problems])
+            )  # fmt: skip
+
+    return wrapper
+
+
 class AccessTokenMiddleware:
     """Lets requests with a valid access token through to `app`, with their `Principal`.
 
@@ -64,6 +93,7 @@ class AccessTokenMiddleware:
     to `lifespan` as `startup.failed`, which stops the server, and raised on any other scope.
     """
 
+    @_telling_misspelt
     def __init__(
         self,
         app: ASGIApp,

@@ -152,6 +152,15 @@ def test_a_resource_server_tells_every_wrong_setting(
         ResourceServer(**settings)
 
 
+def test_a_misspelt_argument_is_told_with_the_others() -> None:
+    """Starlette would pass it on late, as a TypeError that stops no server."""
+    problems = _problems(resource_sever=5, issuer=ISSUER)
+    assert "no argument is called resource_sever; there are issuer, audience," in problems[0]
+    assert "audience: give the API's identifier" in problems[1]
+    with pytest.raises(TypeError):
+        AccessTokenMiddleware()  # type: ignore[call-arg]
+
+
 def test_every_problem_is_told_at_once() -> None:
     """Of the middleware, of the issuer and of the audience together."""
     problems = _problems(
