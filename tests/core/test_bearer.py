@@ -7,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atjwt import AuthError, InvalidToken, Reason
-from atjwt.core.bearer import check_size, check_token68, find_credentials
+from atjwt.core.bearer import (
+    check_size,
+    check_token68,
+    find_credentials,
+    sent_credentials,
+    why_missing,
+)
 from atjwt.errors import InvalidRequest
 from core.making import attempt
 
@@ -157,3 +163,17 @@ def test_errors_hold_nothing_sent(judge: Callable[[], None]) -> None:
     with pytest.raises(AuthError) as caught:
         judge()
     assert "marker" not in f"{caught.value} {caught.value!r}"
+
+
+def test_header_pairs_of_text_are_told() -> None:
+    """Pairs of strings are a mistake of the caller, and not a request in which nothing was sent."""
+    with pytest.raises(TypeError, match="pairs of bytes"):
+        find_credentials([("authorization", "Bearer abc")])  # type: ignore[list-item]
+
+
+def test_what_the_log_is_told_of_the_header() -> None:
+    """The credentials if there are any, and else in which way there are none."""
+    assert sent_credentials(header(b"Bearer abc")) == b"abc"
+    assert sent_credentials(header(b"Bearer abc", b"Bearer abc")) is None
+    assert why_missing(header(b"Basic dTpw")).endswith("of the scheme Bearer was read")
+    assert why_missing(header()) == "no Authorization header"

@@ -272,3 +272,29 @@ def test_whole_number() -> None:
     assert number_problems("token_cache_size", 5, 0, 10, whole=True) == []
     for value in (5.0, 5.5):
         assert number_problems("token_cache_size", value, 0, 10, whole=True)
+
+
+def test_an_empty_list_of_algorithms_is_no_default() -> None:
+    """A list that came out empty is a problem, and does not mean the usual ones."""
+    assert algorithm_problems([], secret=False) == [
+        "algorithms: give at least one, or leave it out"
+    ]
+
+
+@pytest.mark.parametrize(
+    "secret",
+    ["-----BEGIN PUBLIC KEY-----\n" + "A" * 40, "ssh-rsa " + "A" * 40, '{"kty": "RSA"}' + "A" * 40],
+    ids=["PEM", "ssh", "JWK"],
+)
+def test_a_published_key_is_no_secret(secret: str) -> None:
+    """Whoever can read a public key could sign with it."""
+    problems, keys = read_keys(None, None, secret)
+    assert keys is None
+    assert problems == ["secret: this is the key of a key pair, not a secret; give jwks=… instead"]
+
+
+def test_blanks_around_an_audience_are_told() -> None:
+    """They would refuse every good token."""
+    assert audience_problems([" https://api.example.com/"]) == [
+        "audience: take the blanks around it away; it is compared exactly"
+    ]

@@ -228,3 +228,11 @@ def test_no_identifier(issuer: Any) -> None:
     """What is no issuer identifier is a configuration error."""
     with pytest.raises(ConfigurationError):
         trusted_issuer(issuer)
+
+
+@pytest.mark.parametrize("switch", ["false", 0, 1, None])
+def test_unsafe_http_is_true_or_false(switch: Any) -> None:
+    """What takes TLS away is not left to truthiness."""
+    assert problems(ISSUER, unsafe_http=switch) == (
+        "TrustedIssuer: unsafe_http: give True or False",
+    )
