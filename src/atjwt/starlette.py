@@ -13,6 +13,7 @@ from typing import Any, TypeVar, cast
 
 from starlette.endpoints import HTTPEndpoint, WebSocketEndpoint
 from starlette.requests import HTTPConnection
+from starlette.responses import Response
 from starlette.websockets import WebSocket
 
 from atjwt.asgi import (
@@ -86,10 +87,12 @@ def requires(
     return guard
 
 
-class _Refusal:
+class _Refusal(Response):
     """A refusal as a response of Starlette's, which any app can send, however deep it is nested."""
 
     def __init__(self, challenge: Challenge) -> None:
+        headers = {name.decode("ascii"): value.decode("ascii") for name, value in challenge.headers}
+        super().__init__(challenge.body, challenge.status, headers)
         self.challenge = challenge
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -116,6 +116,26 @@ def test_an_app_that_handles_such_errors_is_asked(
         assert client.get("/sub/function", headers=issuer.headers(scopes=["x"])).status_code == 418
 
 
+def test_a_refusal_is_a_response_for_whoever_calls_the_endpoint(
+    server: ResourceServer, issuer: LocalIssuer
+) -> None:
+    """A framework that serializes what is no response must not make a 200 of it."""
+    seen: list[object] = []
+
+    async def caller(request: Request) -> Response:
+        answer = await by_function(request)
+        seen.append(answer)
+        return answer
+
+    with TestClient(_outer(server, Starlette(routes=[Route("/", caller)]))) as client:
+        answer = client.get("/sub/", headers=issuer.headers(scopes=["x"]))
+    (response,) = seen
+    assert isinstance(response, Response)
+    assert response.status_code == answer.status_code == 403
+    assert response.body == answer.content
+    assert response.headers["www-authenticate"] == answer.headers["www-authenticate"]
+
+
 def test_of_several_guarded_bases_each_is_asked(
     server: ResourceServer, issuer: LocalIssuer
 ) -> None:
