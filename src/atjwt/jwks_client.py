@@ -1,6 +1,6 @@
 """Fetches and keeps one issuer's keys.
 
-The decisions are made by the table in `core/key_record.py`; this file does what it says. At most one
+The decisions are made by the table in `core/jwks.py`; this file does what it says. At most one
 fetch of an issuer is under way, a *flight*, whatever event loops, threads and sync callers wait for
 it: it runs on an event loop of its own in a short-lived daemon thread, so that neither a waiter that
 leaves nor a loop that ends can take it along, and a slow issuer never blocks the caller's loop. The
@@ -64,7 +64,9 @@ class JwksClient:
         self._dark = False  # whether it was told that nothing can be judged
         self._jwks_uri = issuer.jwks_uri
         self._metadata_at: float | None = None
-        if issuer.unsafe_http and issuer.issuer.startswith("http:"):
+        if issuer.unsafe_http and "http:" in {
+            url[:5] for url in (issuer.issuer, issuer.jwks_uri or "")
+        }:
             logger.warning("keys are fetched without TLS issuer=%s", issuer.issuer)
         if issuer.static_keys is not None:
             eternity = float("inf")

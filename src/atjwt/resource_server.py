@@ -11,7 +11,7 @@ remembered. The clock is read once per request, and again after a wait.
 import os
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, field, fields
 from hashlib import sha256
 from typing import NamedTuple, TypedDict, Unpack
@@ -114,6 +114,8 @@ class ResourceServer:
         if problems:
             raise ConfigurationError(f"ResourceServer: {problem}" for problem in problems)
         names = (self.audience,) if isinstance(self.audience, str) else tuple(self.audience)
+        if isinstance(self.audience, Set):
+            names = tuple(sorted(names))  # so that the realm is the same in every process
         reporter = Reporter(self.observers)
         clients = {
             issuer.issuer: JwksClient(issuer, clock=self.clock, reporter=reporter, fetch=self.fetch)

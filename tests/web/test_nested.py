@@ -197,6 +197,18 @@ def test_a_denied_request_can_be_found_by_its_token(
     assert [event.fingerprint for event in events if isinstance(event, AccessDenied)] == [mark]
 
 
+def test_a_refused_token_is_told_once(
+    server: ResourceServer, issuer: LocalIssuer, events: list[Event]
+) -> None:
+    """By the resource server that judged it, and not again by the middleware that answers."""
+    with TestClient(_outer(server, _inner())) as client:
+        client.get(
+            "/sub/function", headers={"authorization": f"Bearer {issuer.broken(Reason.EXPIRED)}"}
+        )
+    told = [event for event in events if isinstance(event, TokenRefused)]
+    assert [event.reason for event in told] == [Reason.EXPIRED]
+
+
 def test_a_refusal_by_the_app_itself_is_told_once(
     server: ResourceServer, events: list[Event]
 ) -> None:
