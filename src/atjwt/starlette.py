@@ -30,6 +30,9 @@ from atjwt.core.challenge import Challenge
 from atjwt.core.policy import Policy, all_of, has_permission, has_scope
 from atjwt.core.principal import Principal
 from atjwt.errors import AuthError, ConfigurationError, MissingToken
+from atjwt.marks import mark, public
+
+__all__ = ["RequiresMiddleware", "principal_of", "public", "requires"]
 
 NONE: tuple[str, ...] = tuple.__new__(type("NONE", (tuple,), {}))
 """No names were given; unlike `()`, which may be a setting that came out empty by mistake."""
@@ -76,12 +79,14 @@ def requires(
                     return None
                 return refusal
 
+            mark(guarded, policy)
             return cast("Endpoint", guarded)
 
         @functools.wraps(endpoint)
         def guarded_sync(*args: object, **kwargs: object) -> object:
             return _refusal(_connection(args, kwargs).scope, policy) or endpoint(*args, **kwargs)
 
+        mark(guarded_sync, policy)
         return cast("Endpoint", guarded_sync)
 
     return guard
@@ -229,4 +234,5 @@ def _guard_class(endpoint: type, policy: Policy | None) -> type:
             await super(endpoint, self).dispatch()  # type: ignore[arg-type]
 
     endpoint.dispatch = guarded  # type: ignore[method-assign]
+    mark(endpoint, policy)
     return endpoint
