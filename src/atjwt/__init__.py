@@ -12,7 +12,7 @@ The map, in the order in which a request is judged:
     jwks_client         the issuer's keys; `core/jwks` selects the one
     core/verify         signature, times, claims
     core/principal      who is calling
-    core/policy         what they may do
+    core/policy         what they may do; `policies` has all that can be asked
     core/challenge      what a refused caller is told
     resource_server     joins all of these
 
@@ -21,7 +21,7 @@ authorization server), `python -m atjwt` (the command line).
 """
 
 from atjwt.core.key_record import KeyPolicy
-from atjwt.core.policy import Policy, all_of, any_of, has_permission, has_role, has_scope
+from atjwt.core.policy import Policy, all_of, any_of
 from atjwt.core.principal import Principal
 from atjwt.core.profile import AUTH0, RFC9068
 from atjwt.core.trusted_issuer import TrustedIssuer
@@ -33,6 +33,7 @@ from atjwt.errors import (
     KeysUnavailable,
     Reason,
 )
+from atjwt.policies import has_permission, has_role, has_scope
 from atjwt.resource_server import ResourceServer
 
 __all__ = [

@@ -5,6 +5,8 @@
     ├── MissingToken        401  nothing was sent
     ├── InvalidToken        401  a token was sent and does not hold
     ├── InsufficientScope   403  the token holds and does not allow this
+    ├── InsufficientUserAuthentication
+    │                       401  the user must be authenticated anew, or better
     └── KeysUnavailable     503  our side: the issuer's keys cannot be had, the token is unjudged
     ConfigurationError           our side: the program is set up wrongly; raised at start-up
 
@@ -58,6 +60,12 @@ class Reason(StrEnum):
     MISSING_PERMISSION = "missing_permission"
     NO_PERMISSIONS_CLAIM = "no_permissions_claim"
     MISSING_ROLE = "missing_role"
+    WRONG_CLAIM = "wrong_claim"
+    WRONG_KIND = "wrong_kind"
+    WRONG_CLIENT = "wrong_client"
+    WRONG_ORGANIZATION = "wrong_organization"
+    MISSING_AUTHORIZATION_DETAIL = "missing_authorization_detail"
+    INSUFFICIENT_USER_AUTHENTICATION = "insufficient_user_authentication"
 
 
 class AuthError(Exception):
@@ -129,6 +137,30 @@ class InsufficientScope(AuthError):
         self.scopes = frozenset(scopes)
         self.permissions = frozenset(permissions)
         self.roles = frozenset(roles)
+
+
+class InsufficientUserAuthentication(AuthError):
+    """The user must be authenticated anew, or by better means (RFC 9470 section 3).
+
+    Answered with 401 and `insufficient_user_authentication`.
+    acr_values: the authentication context classes of which one would do, the best first.
+    max_age: seconds since the authentication at most; None where its age does not matter.
+    scopes: what is missing besides.
+    """
+
+    def __init__(
+        self,
+        reason: Reason = Reason.INSUFFICIENT_USER_AUTHENTICATION,
+        detail: str = "",
+        *,
+        acr_values: Iterable[str] = (),
+        max_age: int | None = None,
+        scopes: Iterable[str] = (),
+    ) -> None:
+        super().__init__(reason, detail)
+        self.acr_values = tuple(acr_values)
+        self.max_age = max_age
+        self.scopes = frozenset(scopes)
 
 
 class KeysUnavailable(AuthError):

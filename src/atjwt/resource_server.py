@@ -34,7 +34,7 @@ from atjwt.core.profile import Profile, admit
 from atjwt.core.token import UnverifiedToken, parse_token
 from atjwt.core.trusted_issuer import TrustedIssuer
 from atjwt.core.verify import Case, verify
-from atjwt.errors import AuthError, ConfigurationError, InsufficientScope, MissingToken
+from atjwt.errors import AuthError, ConfigurationError, MissingToken
 from atjwt.events import Observer, Reporter, TokenAccepted
 from atjwt.fetch import Fetch
 from atjwt.flight import Flight
@@ -226,12 +226,13 @@ class ResourceServer:
         principal: as `authenticate` returned it. policy: None lets in any authenticated caller.
         headers, method, url: of the request, for the log.
         Raises MissingToken: there is none. InsufficientScope: with what was missing.
+        InsufficientUserAuthentication: with the authentication that would do.
         """
         try:
             if principal is None:
                 raise MissingToken(detail=why_missing(headers))
-            return principal if policy is None else require(policy, principal)
-        except (MissingToken, InsufficientScope) as error:
+            return require(policy, principal, self.clock(), self.leeway)
+        except AuthError as error:
             self._reporter.denied(
                 error, principal, "authenticated" if policy is None else repr(policy),
                 sent_credentials(headers), self.clock(), method=method, path=url,

@@ -27,10 +27,11 @@ from atjwt.asgi import (
     refuse_to_start,
 )
 from atjwt.core.challenge import Challenge
-from atjwt.core.policy import Policy, all_of, has_permission, has_scope
+from atjwt.core.policy import Policy, all_of
 from atjwt.core.principal import Principal
 from atjwt.errors import AuthError, ConfigurationError, MissingToken
 from atjwt.marks import mark, public
+from atjwt.policies import has_permission, has_scope
 
 __all__ = ["RequiresMiddleware", "principal_of", "public", "requires"]
 
@@ -92,8 +93,11 @@ def requires(
     return guard
 
 
-class _Refusal(Response):
-    """A refusal as a response of Starlette's, which any app can send, however deep it is nested."""
+class Refusal(Response):
+    """A refusal as a response of Starlette's, which any app can send, however deep it is nested.
+
+    challenge: what it says.
+    """
 
     def __init__(self, challenge: Challenge) -> None:
         headers = {name.decode("ascii"): value.decode("ascii") for name, value in challenge.headers}
@@ -101,10 +105,11 @@ class _Refusal(Response):
         self.challenge = challenge
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends it; to a WebSocket as a denial."""
         await answer(self.challenge, scope, send)
 
 
-def _refusal(scope: Scope, policy: Policy | None) -> _Refusal | None:
+def _refusal(scope: Scope, policy: Policy | None) -> Refusal | None:
     """Checks a policy; returns the refusal, or raises it where the app handles such errors itself."""
     try:
         check(scope, policy)
@@ -112,7 +117,7 @@ def _refusal(scope: Scope, policy: Policy | None) -> _Refusal | None:
         handlers, _ = scope.get("starlette.exception_handlers", ({}, {}))
         if any(kind in handlers for kind in type(error).__mro__ if kind is not Exception):
             raise
-        return _Refusal(_authentication(scope).resource_server.challenge(error))
+        return Refusal(_authentication(scope).resource_server.challenge(error))
     return None
 
 

@@ -12,7 +12,13 @@ from collections.abc import Mapping
 from math import ceil
 from typing import NamedTuple
 
-from atjwt.errors import AuthError, InsufficientScope, KeysUnavailable, Reason
+from atjwt.errors import (
+    AuthError,
+    InsufficientScope,
+    InsufficientUserAuthentication,
+    KeysUnavailable,
+    Reason,
+)
 
 
 class Answer(NamedTuple):
@@ -28,6 +34,10 @@ class Answer(NamedTuple):
 
 def _invalid_token(sentence: str) -> Answer:
     return Answer(401, "invalid_token", sentence)
+
+
+def _not_allowed(sentence: str) -> Answer:
+    return Answer(403, "insufficient_scope", sentence)
 
 
 ANSWERS: Mapping[Reason, Answer] = {
@@ -76,19 +86,27 @@ ANSWERS: Mapping[Reason, Answer] = {
     Reason.BOUND_TOKEN: _invalid_token(
         "The access token is bound to a key and cannot be used as a bearer token."
     ),
-    Reason.MISSING_SCOPE: Answer(
-        403, "insufficient_scope", "The access token lacks a scope that this request requires."
+    Reason.MISSING_SCOPE: _not_allowed(
+        "The access token lacks a scope that this request requires."
     ),
-    Reason.MISSING_PERMISSION: Answer(
-        403, "insufficient_scope", "The caller lacks a permission that this request requires."
+    Reason.MISSING_PERMISSION: _not_allowed(
+        "The caller lacks a permission that this request requires."
     ),
-    Reason.NO_PERMISSIONS_CLAIM: Answer(
-        403,
-        "insufficient_scope",
-        "The access token carries no permissions, and this request requires one.",
+    Reason.NO_PERMISSIONS_CLAIM: _not_allowed(
+        "The access token carries no permissions, and this request requires one."
     ),
-    Reason.MISSING_ROLE: Answer(
-        403, "insufficient_scope", "The caller lacks a role that this request requires."
+    Reason.MISSING_ROLE: _not_allowed("The caller lacks a role that this request requires."),
+    Reason.WRONG_CLAIM: _not_allowed("The access token does not allow this request."),
+    Reason.WRONG_KIND: _not_allowed("This request is not for this kind of caller."),
+    Reason.WRONG_CLIENT: _not_allowed("This request is not for this client."),
+    Reason.WRONG_ORGANIZATION: _not_allowed("This request is not for this organization."),
+    Reason.MISSING_AUTHORIZATION_DETAIL: _not_allowed(
+        "The access token lacks the authorization details that this request requires."
+    ),
+    Reason.INSUFFICIENT_USER_AUTHENTICATION: Answer(
+        401,
+        "insufficient_user_authentication",
+        "The user must log in again for this request, or in a stronger way.",
     ),
 }
 
@@ -113,10 +131,13 @@ class Challenge(NamedTuple):
     body: bytes
 
 
-def build_challenge(error: AuthError, *, realm: str) -> Challenge:
-    """Builds the answer to a request that is not let in (RFC 6750 section 3).
+def build_challenge(
+    error: AuthError, *, realm: str, resource_metadata: str | None = None
+) -> Challenge:
+    """Builds the answer to a request that is not let in (RFC 6750 section 3, RFC 9470 section 3).
 
     realm: the name of what is protected; what cannot stand in a challenge is left out of it.
+    resource_metadata: the URL of the API's metadata (RFC 9728 section 5.1).
     """
     answer = ANSWERS[error.reason]
     body = _BODIES[error.reason]
@@ -128,17 +149,29 @@ def build_challenge(error: AuthError, *, realm: str) -> Challenge:
     if isinstance(error, KeysUnavailable):
         headers.append((b"retry-after", b"%d" % max(1, ceil(error.retry_after))))
     else:
-        headers.append((b"www-authenticate", _challenge_header(error, answer, realm)))
+        parameters = _parameters(error, answer, realm)
+        if resource_metadata is not None:
+            parameters["resource_metadata"] = resource_metadata
+        headers.append((b"www-authenticate", _challenge_header(parameters)))
     return Challenge(answer.status, tuple(headers), body)
 
 
-def _challenge_header(error: AuthError, answer: Answer, realm: str) -> bytes:
+def _parameters(error: AuthError, answer: Answer, realm: str) -> dict[str, str]:
     parameters = {"realm": realm}
     if answer.error is not None:
         parameters |= {"error": answer.error, "error_description": answer.sentence}
-    if isinstance(error, InsufficientScope):
+    if isinstance(error, InsufficientUserAuthentication):
+        if error.acr_values:
+            parameters["acr_values"] = " ".join(error.acr_values)
+        if error.max_age is not None:
+            parameters["max_age"] = str(error.max_age)
+    if isinstance(error, InsufficientScope | InsufficientUserAuthentication):
         scopes = " ".join(filter(None, map(_quotable, sorted(error.scopes))))
         parameters |= {"scope": scopes} if scopes else {}
+    return parameters
+
+
+def _challenge_header(parameters: Mapping[str, str]) -> bytes:
     written = ", ".join(f'{name}="{_quotable(value)}"' for name, value in parameters.items())
     return f"Bearer {written}".encode("ascii")
 

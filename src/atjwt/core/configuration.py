@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from atjwt.core.jwk import ALGORITHMS
 from atjwt.core.key_set import KeySet, read_key_set, secret_key_set
-from atjwt.core.profile import Profile
+from atjwt.core.profile import PROFILES, Profile
 
 
 def is_loopback(host: str | None) -> bool:
@@ -77,6 +77,18 @@ def profile_problems(profiles: object) -> list[str]:
     if listed and all(isinstance(profile, Profile) for profile in listed):
         return []
     return ["profiles: give a set of AUTH0, RFC9068 or both"]
+
+
+def renamed_problems(names: Mapping[str, object]) -> list[str]:
+    """What is wrong with the names that an issuer gives to claims."""
+    own = {member.name for profile in PROFILES.values() for member in profile.members}
+    problems = []
+    for claim, name in names.items():
+        if name is not None and (not isinstance(name, str) or not name.strip()):
+            problems.append(f"{claim}_claim: give the claim's name, or leave it out")
+        elif name in own - {claim}:
+            problems.append(f"{claim}_claim: {name} means something else; give the claim it is in")
+    return problems
 
 
 def algorithm_problems(algorithms: object, *, secret: bool) -> list[str]:

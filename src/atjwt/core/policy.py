@@ -1,26 +1,58 @@
 """Step 9 of the route: a principal → allowed, or `InsufficientScope`.
 
-Policies are values: frozen, comparable, printable, joined with `&` and `|`. Each can say what a
-principal lacks, and that is what the caller is told. There is no negation: a right that one has must
-never shut a door. An empty policy is refused when it is built, since nobody means it.
+Policies are values: frozen, comparable, hashable, printable, joined with `&` and `|`. What each can
+ask for is in `core/requirement.py`. A policy answers with the *ways* in which the principal could
+come to meet it, so that a caller is told the smallest that would do. There is no negation: a right
+that one has must never shut a door. An empty policy is refused when it is built, since nobody means
+it, and so is one that nobody can meet.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import NoReturn
 
+from atjwt.core.bounds import UNBOUNDED, Bounds, both, either
 from atjwt.core.principal import Principal
-from atjwt.core.shortfall import Shortfall
+from atjwt.core.shortfall import MET, Shortfall
 from atjwt.errors import ConfigurationError, InsufficientScope, Reason
+
+Ways = tuple[Shortfall, ...]
+
+ALLOWED: Ways = (MET,)
+"""The one answer that lets a caller in; compared by identity."""
+
+_MOST_WAYS = 64
+"""How many ways are kept while a refusal is worked out: the nearest."""
 
 
 class Policy:
-    """What a caller must have. Build one with `has_scope`, `has_permission`, `has_role`."""
+    """What a caller must have. Build one with `has_scope` and the others of `atjwt.policies`."""
 
     __slots__ = ()
 
-    def shortfall(self, principal: Principal) -> Shortfall | None:
-        """What the principal lacks; None if nothing."""
+    def ways(self, principal: Principal, now: float, leeway: float) -> Ways:
+        """In which ways the principal could come to meet it; `ALLOWED` where it does.
+
+        now: seconds since 1970. leeway: seconds by which clocks may differ.
+        """
         raise NotImplementedError
+
+    def names_anonymous(self, principal: Principal, now: float, leeway: float) -> bool:
+        """Whether, being met, it says of itself that an anonymous session will do."""
+        return False
+
+    def scopes_needed(self) -> frozenset[str]:
+        """The scopes without which there is no way."""
+        return frozenset()
+
+    def bounds(self) -> Bounds:
+        """What a principal that meets it can be; empty if nothing can."""
+        return UNBOUNDED
+
+    def merged(self, other: "Policy") -> "Policy | None":
+        """The two as one, where they ask the same question; None where not."""
+        return None
 
     def __and__(self, other: "Policy") -> "Policy":
         return all_of(self, other) if isinstance(other, Policy) else NotImplemented
@@ -33,155 +65,135 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class _Has(Policy):
-    """All of these names are among the principal's `what`."""
-
-    what: str
-    names: frozenset[str]
-
-    def shortfall(self, principal: Principal) -> Shortfall | None:
-        held: frozenset[str] | None = getattr(principal, self.what)
-        missing = self.names - (held or frozenset())
-        if not missing:
-            return None
-        none: frozenset[str] = frozenset()
-        return Shortfall(
-            scopes=missing if self.what == "scopes" else none,
-            permissions=missing if self.what == "permissions" else none,
-            roles=missing if self.what == "roles" else none,
-            no_permissions_claim=held is None,
-        )
-
-    def __repr__(self) -> str:
-        return f"has_{self.what[:-1]}({', '.join(map(repr, sorted(self.names)))})"
-
-
-@dataclass(frozen=True, slots=True, repr=False)
 class _AllOf(Policy):
-    policies: frozenset[Policy]
+    policies: tuple[Policy, ...]
 
-    def shortfall(self, principal: Principal) -> Shortfall | None:
-        total = None
+    def ways(self, principal: Principal, now: float, leeway: float) -> Ways:
+        total = ALLOWED
         for policy in self.policies:
-            lacking = policy.shortfall(principal)
-            if lacking is not None:
-                total = lacking if total is None else total.joined(lacking)
+            lacking = policy.ways(principal, now, leeway)
+            if lacking is not ALLOWED:
+                total = _nearest(had.joined(more) for had in total for more in lacking)
         return total
+
+    def names_anonymous(self, principal: Principal, now: float, leeway: float) -> bool:
+        return any(policy.names_anonymous(principal, now, leeway) for policy in self.policies)
+
+    def scopes_needed(self) -> frozenset[str]:
+        return frozenset().union(*(policy.scopes_needed() for policy in self.policies))
+
+    def bounds(self) -> Bounds:
+        return reduce(both, (policy.bounds() for policy in self.policies), UNBOUNDED)
 
     def __repr__(self) -> str:
         return " & ".join(
             f"({policy!r})" if isinstance(policy, _AnyOf) else repr(policy)
-            for policy in sorted(self.policies, key=repr)
+            for policy in self.policies
         )
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class _AnyOf(Policy):
-    policies: frozenset[Policy]
+    policies: tuple[Policy, ...]
 
-    def shortfall(self, principal: Principal) -> Shortfall | None:
-        nearest = None
-        for policy in sorted(self.policies, key=repr):
-            lacking = policy.shortfall(principal)
-            if lacking is None:
-                return None
-            if nearest is None or lacking.distance() < nearest.distance():
-                nearest = lacking
-        return nearest
+    def ways(self, principal: Principal, now: float, leeway: float) -> Ways:
+        found: list[Shortfall] = []
+        for policy in self.policies:
+            lacking = policy.ways(principal, now, leeway)
+            if lacking is ALLOWED:
+                return ALLOWED
+            found += lacking
+        return _nearest(found)
+
+    def names_anonymous(self, principal: Principal, now: float, leeway: float) -> bool:
+        return any(
+            policy.names_anonymous(principal, now, leeway)
+            for policy in self.policies
+            if policy.ways(principal, now, leeway) is ALLOWED
+        )
+
+    def scopes_needed(self) -> frozenset[str]:
+        return frozenset.intersection(*(policy.scopes_needed() for policy in self.policies))
+
+    def bounds(self) -> Bounds:
+        return either(policy.bounds() for policy in self.policies)
 
     def __repr__(self) -> str:
-        return " | ".join(repr(policy) for policy in sorted(self.policies, key=repr))
-
-
-def has_scope(*names: str) -> Policy:
-    """Every one of these scopes was granted to the client (RFC 6749 section 3.3).
-
-    Raises ConfigurationError: no name, or one that is no scope-token.
-    """
-    for name in names:
-        if isinstance(name, str) and not all(
-            char == "!" or "#" <= char <= "[" or "]" <= char <= "~" for char in name
-        ):
-            raise ConfigurationError(
-                [f"has_scope: {name!r} is no scope; one name each, without spaces (RFC 6749 3.3)"]
-            )
-    return _Has("scopes", _names("has_scope", names))
-
-
-def has_permission(*names: str) -> Policy:
-    """Every one of these permissions is held (Auth0's `permissions` claim).
-
-    Raises ConfigurationError: no name.
-    """
-    return _Has("permissions", _names("has_permission", names))
-
-
-def has_role(*names: str) -> Policy:
-    """Every one of these roles is held (RFC 9068 section 2.2.3.1).
-
-    Raises ConfigurationError: no name.
-    """
-    return _Has("roles", _names("has_role", names))
+        return " | ".join(map(repr, self.policies))
 
 
 def all_of(*policies: Policy) -> Policy:
-    """Every one of these holds; the same as joining them with `&`."""
-    return _joined(_AllOf, policies)
+    """Every one of these holds; the same as joining them with `&`.
+
+    Raises ConfigurationError: none is given, one is no policy, or nobody can meet all of them.
+    """
+    parts: list[Policy] = []
+    for policy in _parts(_AllOf, policies):
+        for index, part in enumerate(parts):
+            merged = part.merged(policy)
+            if merged is not None:
+                parts[index] = merged
+                break
+        else:
+            parts.append(policy)
+    if len(parts) == 1:
+        return parts[0]
+    joined = _AllOf(_in_order(parts))
+    if not joined.bounds():
+        raise ConfigurationError([f"all_of: nobody can meet {joined!r}; join with | what may vary"])
+    return joined
 
 
 def any_of(*policies: Policy) -> Policy:
-    """At least one of these holds; the same as joining them with `|`."""
-    return _joined(_AnyOf, policies)
+    """At least one of these holds; the same as joining them with `|`.
+
+    Raises ConfigurationError: none is given, or one is no policy.
+    """
+    parts = _in_order(_parts(_AnyOf, policies))
+    return parts[0] if len(parts) == 1 else _AnyOf(parts)
 
 
-def require(policy: Policy, principal: Principal) -> Principal:
+def require(
+    policy: Policy | None, principal: Principal, now: float, leeway: float = 0
+) -> Principal:
     """Returns the principal, if the policy allows it.
 
-    Raises InsufficientScope: with what was missing, nothing else.
+    policy: None lets in any authenticated caller. An anonymous session is one only where the policy
+        names that kind.
+    now: seconds since 1970. leeway: seconds by which clocks may differ.
+    Raises InsufficientScope: with what was missing, nothing else. InsufficientUserAuthentication.
     """
-    lacking = policy.shortfall(principal)
-    if lacking is None:
-        return principal
-    if lacking.scopes:
-        reason, detail = Reason.MISSING_SCOPE, f"scope lacks {', '.join(sorted(lacking.scopes))}"
-    elif lacking.no_permissions_claim:
-        reason = Reason.NO_PERMISSIONS_CLAIM
-        detail = "the token has no permissions claim; its dialect is the likely cause"
-    elif lacking.permissions:
-        reason = Reason.MISSING_PERMISSION
-        detail = f"permissions lack {', '.join(sorted(lacking.permissions))}"
-    else:
-        reason, detail = Reason.MISSING_ROLE, f"roles lack {', '.join(sorted(lacking.roles))}"
-    raise InsufficientScope(
-        reason,
-        detail,
-        scopes=lacking.scopes,
-        permissions=lacking.permissions,
-        roles=lacking.roles,
-    )
+    if policy is not None:
+        ways = policy.ways(principal, now, leeway)
+        if ways is not ALLOWED:
+            raise min(ways, key=Shortfall.distance).error()
+    if principal.kind == "anonymous" and not (
+        policy is not None and policy.names_anonymous(principal, now, leeway)
+    ):
+        raise InsufficientScope(
+            Reason.WRONG_KIND, 'an anonymous session; only is_kind("anonymous") lets one in'
+        )
+    return principal
 
 
-def _joined(kind: type[_AllOf] | type[_AnyOf], policies: tuple[Policy, ...]) -> Policy:
+def _nearest(ways: Iterable[Shortfall]) -> Ways:
+    return tuple(sorted(dict.fromkeys(ways), key=Shortfall.distance)[:_MOST_WAYS])
+
+
+def _in_order(policies: Iterable[Policy]) -> tuple[Policy, ...]:
+    # One order, so that equal policies compare and print alike however they were written.
+    return tuple(sorted(dict.fromkeys(policies), key=repr))
+
+
+def _parts(kind: type[_AllOf] | type[_AnyOf], policies: Sequence[object]) -> list[Policy]:
     if not policies:
         raise ConfigurationError(["all_of, any_of: give at least one policy"])
+    flat: list[Policy] = []
     for policy in policies:
         if not isinstance(policy, Policy):
+            name = f"({policy!r})"
             raise ConfigurationError(
-                [
-                    f"{policy!r} is no policy; write has_scope({policy!r}) or has_permission({policy!r})"
-                ]
+                [f"{policy!r} is no policy; write has_scope{name} or has_permission{name}"]
             )
-    flat = frozenset(
-        inner
-        for policy in policies
-        for inner in (policy.policies if isinstance(policy, kind) else (policy,))
-    )
-    return next(iter(flat)) if len(flat) == 1 else kind(flat)
-
-
-def _names(function: str, names: tuple[str, ...]) -> frozenset[str]:
-    if not names or not all(isinstance(name, str) and name.strip() for name in names):
-        raise ConfigurationError(
-            [f'{function}: give names one by one, each a string with content: {function}("a", "b")']
-        )
-    return frozenset(names)
+        flat += policy.policies if isinstance(policy, kind) else (policy,)
+    return flat

@@ -1,17 +1,19 @@
 """Step 8 of the route: verified claims → one `Principal`, whichever profile they came in.
 
-The same grant gives the same principal in all four token dialects, except for what a dialect does
-not carry. Stored are the fields that every request may ask for; everything else is read from the
-kept claim set when somebody asks. Nothing that can be changed is shared.
+The same grant gives the same principal in all four token dialects, except for what a dialect lacks.
+Stored is what every request may ask for; everything else is read from the kept claim set when
+somebody asks. Nothing that can be changed is shared.
 """
 
 import json
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, cast
 
 from atjwt.core.kind import Kind, kind_of
+from atjwt.core.member import is_time
 from atjwt.core.profile import Profile
 from atjwt.core.verify import VerifiedClaims
 
@@ -34,6 +36,7 @@ class Principal:
     tenant: the issuer, or the name that several issuers with the same users share.
     confirmation: pairs of method and value to which the token is bound (`cnf`); empty for a bearer
         token.
+    renamed: pairs of claim and the name under which this issuer writes it (`TrustedIssuer`).
 
     Compared and hashed by these fields and the kept claim set. Its `repr` shows nothing personal.
     """
@@ -51,6 +54,7 @@ class Principal:
     token_id: str | None = None
     tenant: str | None = None
     confirmation: tuple[tuple[str, str], ...] = ()
+    renamed: tuple[tuple[str, str], ...] = ()
     payload: bytes = field(default=b"{}", repr=False)
 
     def __repr__(self) -> str:
@@ -62,10 +66,8 @@ class Principal:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """The key for a row about this caller: (tenant, kind, subject).
-
-        A subject alone is not one: two issuers may use the same, and so may a person and a client
-        of one issuer (RFC 9068 section 5).
+        """The key for a row about this caller: (tenant, kind, subject). A subject alone is none: two
+        issuers may use the same, and so may a person and a client of one (RFC 9068 section 5).
         """
         return (self.tenant or self.issuer, self.kind, self.subject)
 
@@ -86,40 +88,46 @@ class Principal:
         """The whole claim set of the token: a new copy each time, yours to change."""
         return cast("dict[str, object]", json.loads(self.payload))
 
+    def claim(self, name: str) -> object:
+        """One claim by the name that it has in the token, a copy; None if it has no such claim."""
+        return deepcopy(_kept(self.payload).get(name))
+
     @property
     def authenticated_at(self) -> float | None:
         """When the person was authenticated, seconds since 1970 (`auth_time`)."""
-        return cast("float | None", self.claims.get("auth_time"))
+        at = self._named("auth_time")
+        return at if is_time(at) else None
 
     @property
     def acr(self) -> str | None:
         """The class of that authentication (`acr`)."""
-        return cast("str | None", self.claims.get("acr"))
+        acr = self._named("acr")
+        return acr if isinstance(acr, str) and acr else None
 
     @property
     def amr(self) -> tuple[str, ...]:
         """The methods of that authentication (`amr`)."""
-        return tuple(cast("list[str]", self.claims.get("amr", ())))
+        return tuple(cast("list[str]", self.claim("amr") or ()))
 
     @property
     def org_id(self) -> str | None:
         """The organization in which the call is made (Auth0: Work with Tokens and Organizations)."""
-        return cast("str | None", self.claims.get("org_id"))
+        return cast("str | None", self.claim("org_id"))
 
     @property
     def org_name(self) -> str | None:
         """Its name, for display only: names change hands, ids do not."""
-        return cast("str | None", self.claims.get("org_name"))
+        return cast("str | None", self.claim("org_name"))
 
     @property
     def actor(self) -> Mapping[str, object] | None:
         """Who acts on the subject's behalf; the outermost actor alone counts (RFC 8693 4.1)."""
-        return cast("Mapping[str, object] | None", self.claims.get("act"))
+        return cast("Mapping[str, object] | None", self.claim("act"))
 
     @property
     def authorization_details(self) -> tuple[Mapping[str, object], ...]:
         """The rich authorization of the token (RFC 9396 section 9.1)."""
-        details = self.claims.get("authorization_details", [])
+        details = self.claim("authorization_details") or []
         return (details,) if isinstance(details, dict) else tuple(cast("list[dict]", details))  # type: ignore[type-arg]
 
     @property
@@ -135,29 +143,27 @@ class Principal:
     def _names(self, claim: str) -> frozenset[str]:
         # A list of strings, or of SCIM's objects with a `value` (RFC 7643 section 4.1.2). Whatever
         # else an issuer puts there grants nothing.
-        listed = self.claims.get(claim)
+        listed = self._named(claim)
         values = [
             item.get("value") if isinstance(item, dict) else item
             for item in (listed if isinstance(listed, list) else [])
         ]
         return frozenset(value for value in values if isinstance(value, str))
 
-    # What Starlette asks of `request.user`.
+    def _named(self, claim: str) -> object:
+        return self.claim(dict(self.renamed).get(claim, claim))
 
     @property
     def is_authenticated(self) -> bool:
-        """Always true: there is no principal otherwise."""
+        """Always true: there is no principal otherwise. Starlette asks it of `request.user`."""
         return True
-
-    @property
-    def display_name(self) -> str:
-        """The subject. Access tokens carry no name to show."""
-        return self.subject
 
     @property
     def identity(self) -> str:
         """The subject."""
         return self.subject
+
+    display_name = identity  # access tokens carry no name to show
 
 
 def to_principal(verified: VerifiedClaims) -> Principal:
@@ -179,8 +185,14 @@ def to_principal(verified: VerifiedClaims) -> Principal:
         expires_at=claims["exp"],
         token_id=claims.get("jti"),
         tenant=issuer.tenant,
+        renamed=issuer.renamed,
         payload=verified.payload,
     )
+
+
+@lru_cache(maxsize=256)  # a guard may ask for claims with every request of one token
+def _kept(payload: bytes) -> dict[str, object]:
+    return cast("dict[str, object]", json.loads(payload))
 
 
 @lru_cache(maxsize=1024)  # a pure function; one client's scopes come again with each of its users

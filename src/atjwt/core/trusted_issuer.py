@@ -29,6 +29,9 @@ class TrustedIssuer:
         part of `Principal.key`. Default the issuer.
     unsafe_http: fetch without TLS from other hosts than this one.
     key_policy: how long its keys are used.
+    roles_claim, auth_time_claim, acr_claim: the claims in which it writes roles (`roles`), when the
+        user was authenticated (`auth_time`, seconds since 1970) and how (`acr`), where not in those;
+        at Auth0 an Action adds them, under a name with a namespace.
     static_keys: what `jwks` and `secret` become; give those.
     is_auth0: whether subjects are read as Auth0 writes them; `TrustedIssuer.auth0` says so.
 
@@ -44,8 +47,12 @@ class TrustedIssuer:
     tenant: str | None = None
     unsafe_http: bool = False
     key_policy: KeyPolicy = KeyPolicy()
+    roles_claim: str | None = None
+    auth_time_claim: str | None = None
+    acr_claim: str | None = None
     static_keys: KeySet | None = field(default=None, repr=False)
     is_auth0: bool = field(default=False, repr=False)
+    renamed: tuple[tuple[str, str], ...] = field(init=False, repr=False, default=())
 
     def __post_init__(self, jwks: Mapping[str, object] | None, secret: bytes | str | None) -> None:
         problems, keys = configuration.read_keys(self.jwks_uri, jwks, secret)
@@ -72,8 +79,14 @@ class TrustedIssuer:
             problems.append("unsafe_http: give True or False")
         if not isinstance(self.key_policy, KeyPolicy):
             problems.append("key_policy: give a KeyPolicy")
+        names = {
+            "roles": self.roles_claim, "auth_time": self.auth_time_claim, "acr": self.acr_claim,
+        }  # fmt: skip
+        problems += configuration.renamed_problems(names)
         if problems:
             raise ConfigurationError(f"TrustedIssuer: {problem}" for problem in problems)
+        renamed = tuple((claim, name) for claim, name in names.items() if name is not None)
+        object.__setattr__(self, "renamed", renamed)
         object.__setattr__(self, "profiles", frozenset(self.profiles))
         object.__setattr__(self, "algorithms", frozenset(algorithms))
         object.__setattr__(self, "static_keys", keys)
@@ -93,6 +106,9 @@ class TrustedIssuer:
         tenant: str | None = None,
         unsafe_http: bool = False,
         key_policy: KeyPolicy = KeyPolicy(),
+        roles_claim: str | None = None,
+        auth_time_claim: str | None = None,
+        acr_claim: str | None = None,
     ) -> "TrustedIssuer":
         """An Auth0 tenant, by its domain or custom domain.
 
@@ -114,6 +130,9 @@ class TrustedIssuer:
             tenant=tenant,
             unsafe_http=unsafe_http,
             key_policy=key_policy,
+            roles_claim=roles_claim,
+            auth_time_claim=auth_time_claim,
+            acr_claim=acr_claim,
             is_auth0=True,
         )
 

@@ -1,0 +1,258 @@
+"""FastAPI: one dependency that enforces, is documented, and lets the docs page log in.
+
+    auth = AccessTokenScheme(resource_server)
+
+    Annotated[Principal, auth.requires(scopes=["read:orders"])]     a guard, as atjwt's own
+    Annotated[Principal, Security(auth, scopes=["read:orders"])]    as FastAPI's own
+    dependencies=[auth.requires(…)]                                 for a router, an app
+
+Each guard is one dependant and a security scheme of its own, all of one name. It uses what the
+`AccessTokenMiddleware` around it has verified, if that had the very same resource server, and
+verifies otherwise; either way once per request, however many guards ask. A refusal is raised as an
+`HTTPException`, so that the app's own handlers for those, or for `AuthError`, answer it; where there
+is none, it is answered as everywhere else. What the schema says is in `atjwt/openapi.py`.
+"""
+
+import inspect
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import cast
+
+from fastapi import FastAPI, HTTPException
+from fastapi.exception_handlers import http_exception_handler
+from fastapi.openapi.models import SecurityBase as SecurityModel
+from fastapi.params import Depends, Security
+from fastapi.security import SecurityScopes
+from fastapi.security.base import SecurityBase
+from starlette.authentication import AuthCredentials
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+
+from atjwt import openapi
+from atjwt.asgi import SCOPE_KEY, Authentication, Scope
+from atjwt.core.policy import Policy, all_of
+from atjwt.core.principal import Principal
+from atjwt.errors import AuthError, ConfigurationError
+from atjwt.policies import has_scope
+from atjwt.resource_server import ResourceServer
+from atjwt.starlette import NONE, Refusal, to_policy
+
+__all__ = ["AccessTokenScheme", "Guard", "RefusedRequest"]
+
+_OWN_KEY = "atjwt.fastapi"
+"""Where a scheme keeps what it verified, when a middleware with another resource server ran."""
+
+
+class RefusedRequest(HTTPException):
+    """A refusal, as FastAPI's error handling knows it.
+
+    detail: the body, `{"error": …, "error_description": …}`. error: what was refused, and why.
+    """
+
+    def __init__(self, error: AuthError, refusal: Refusal) -> None:
+        status, headers, body = refusal.challenge
+        told = {
+            name.decode("ascii"): value.decode("ascii")
+            for name, value in headers
+            if name not in {b"content-type", b"content-length"}  # another body has its own
+        }
+        super().__init__(status, json.loads(body), told)
+        self.error = error
+        self.refusal = refusal
+
+
+class Guard(SecurityBase):
+    """A dependency that returns the `Principal` of a caller whom its policy lets in.
+
+    scheme: whose guard it is. policy: None lets in any authenticated caller.
+    required: False lets in callers who send nothing, as None; what is sent and invalid never passes.
+    """
+
+    def __init__(
+        self, scheme: "AccessTokenScheme", policy: Policy | None, *, required: bool
+    ) -> None:
+        self.scheme = scheme
+        self.policy = policy
+        self.required = required
+        self._policies = lru_cache(maxsize=64)(self._joined)
+
+    @property
+    def scheme_name(self) -> str:  # type: ignore[override]
+        """What the security scheme is called in the OpenAPI document."""
+        return self.scheme.name
+
+    @property
+    def model(self) -> SecurityModel:  # type: ignore[override]
+        """The security scheme of the OpenAPI document, with the scopes that are in use."""
+        return openapi.security_scheme(self.scheme.resource_server, self.scheme.documented)
+
+    async def __call__(
+        self, connection: HTTPConnection, security_scopes: SecurityScopes
+    ) -> Principal | None:
+        """Returns the caller.
+
+        security_scopes: those that `Security(…, scopes=[…])` names, here and further out; all must
+            be held.
+        Raises RefusedRequest, or the AuthError itself where the app has a handler for it.
+        """
+        scope = connection.scope
+        policy = self._policies(tuple(security_scopes.scopes))
+        server = self.scheme.resource_server
+        try:
+            principal = await self.scheme.authenticate(connection)
+            if principal is None and not self.required and policy is None:
+                return None
+            return server.authorize(
+                principal, policy,
+                headers=scope["headers"], method=scope.get("method"), url=scope["path"],
+            )  # fmt: skip
+        except AuthError as error:
+            raise _refused(error, server, scope) from None
+
+    def effective_policy(self, scopes: Sequence[str]) -> Policy | None:
+        """The policy together with the scopes that FastAPI's `Security` names."""
+        return self._policies(tuple(scopes))
+
+    def _joined(self, scopes: tuple[str, ...]) -> Policy | None:
+        parts = [*(() if self.policy is None else (self.policy,)), *map(has_scope, scopes)]
+        return all_of(*parts) if parts else None
+
+
+class AccessTokenScheme(Guard):
+    """Access tokens of one API as FastAPI dependencies; itself one that any caller passes.
+
+    resource_server: who judges the tokens.
+    scopes: what scopes mean, for the docs page.
+    scheme_name: what the scheme is called in the OpenAPI document.
+    description: what that says of it.
+    authorization_url, token_url: where the docs page logs in; by default those of an Auth0 tenant,
+        and for other issuers what their metadata says.
+
+    Raises ConfigurationError: every problem, with its fix.
+    """
+
+    def __init__(
+        self,
+        resource_server: ResourceServer,
+        *,
+        scopes: Mapping[str, str] | None = None,
+        scheme_name: str = "AccessToken",
+        description: str | None = None,
+        authorization_url: str | None = None,
+        token_url: str | None = None,
+    ) -> None:
+        self.documented = openapi.Documented(
+            scopes=dict(scopes or {}),
+            description=description,
+            authorization_url=authorization_url,
+            token_url=token_url,
+        )
+        problems = openapi.scheme_problems(resource_server, scopes, scheme_name, self.documented)
+        if problems:
+            raise ConfigurationError(f"AccessTokenScheme: {problem}" for problem in problems)
+        self.resource_server = resource_server
+        self.name = scheme_name
+        super().__init__(self, None, required=True)
+
+    def requires(
+        self, *policies: Policy, scopes: Sequence[str] = NONE, permissions: Sequence[str] = NONE
+    ) -> Security:
+        """A guard: all policies, scopes and permissions must hold.
+
+        `requires()` alone lets in any authenticated caller.
+        Raises ConfigurationError: a bare string among the policies, or a name that is none.
+        """
+        policy = to_policy(policies, scopes, permissions)
+        needed = frozenset[str]() if policy is None else policy.scopes_needed()
+        for name in needed:
+            self.documented.scopes.setdefault(name, "")
+        return Security(Guard(self, policy, required=True), scopes=sorted(needed))
+
+    @property
+    def optional(self) -> Security:
+        """Lets in callers who send nothing, as None; what is sent and invalid never passes."""
+        return Security(Guard(self, None, required=False))
+
+    @property
+    def public(self) -> Depends:
+        """Declares that a route needs no token: `dependencies=[auth.public]`. Checks nothing."""
+        return Depends(declared_public)
+
+    def install(self, app: FastAPI, *, docs_client_id: str | None = None) -> None:
+        """Completes an app's documentation.
+
+        The OpenAPI document says for each route what a caller must have and how a refusal looks,
+        and the docs page's *Authorize* button logs in. The docs pages are declared public.
+        docs_client_id: the client under which the docs page logs in, with PKCE and for this API's
+            audience; its callback URL is the docs page's `/oauth2-redirect`.
+        Raises ConfigurationError: `app` is no FastAPI app, or already has this scheme.
+        """
+        openapi.install(app, self, docs_client_id=docs_client_id)
+
+    async def authenticate(self, connection: HTTPConnection) -> Principal | None:
+        """The caller of a request, verified once however often this is asked; None if nothing was
+        sent.
+
+        Raises InvalidRequest, InvalidToken, KeysUnavailable.
+        """
+        scope = connection.scope
+        overrides = getattr(scope.get("app"), "dependency_overrides", None)
+        if overrides and self in overrides:
+            return await _overridden(overrides[self], connection)
+        for key in (SCOPE_KEY, _OWN_KEY):
+            found = scope.get(key)
+            if isinstance(found, Authentication) and found.resource_server is self.resource_server:
+                return found.principal
+        principal = await self.resource_server.authenticate(
+            scope["headers"], method=scope.get("method"), url=scope["path"]
+        )
+        own = Authentication(self.resource_server, principal)
+        if scope.setdefault(SCOPE_KEY, own) is not own:
+            scope[_OWN_KEY] = own
+        elif principal is not None and "user" not in scope:
+            scope["user"] = principal
+            scope["auth"] = AuthCredentials(["authenticated", *principal.scopes])
+        return principal
+
+
+def declared_public() -> None:
+    """What stands behind `auth.public`: nothing is asked."""
+
+
+async def _overridden(
+    override: Callable[..., object], connection: HTTPConnection
+) -> Principal | None:
+    """What `app.dependency_overrides[auth]` says, in place of the authentication; policies stay."""
+    needs = inspect.signature(override).parameters.values()
+    if any(each.default is each.empty and each.kind not in _COLLECTING for each in needs):
+        raise ConfigurationError(
+            ["dependency_overrides[auth]: give a function without arguments that returns a Principal"
+             " or None; atjwt.testing.acting_as does it for you"]
+        )  # fmt: skip
+    result = override()
+    if isinstance(result, Awaitable):
+        result = await result
+    if result is not None and not isinstance(result, Principal):
+        raise ConfigurationError(["dependency_overrides[auth]: return a Principal or None"])
+    return result
+
+
+_COLLECTING = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+def _refused(error: AuthError, server: ResourceServer, scope: Scope) -> Exception:
+    """What to raise, so that the app's own handler answers if it has one, and ours if not."""
+    handlers, by_status = scope.get("starlette.exception_handlers", ({}, {}))
+    if any(kind in handlers for kind in type(error).__mro__ if kind is not Exception):
+        return error
+    refused = RefusedRequest(error, Refusal(server.challenge(error)))
+    own = {handlers.get(HTTPException), handlers.get(StarletteHTTPException)}
+    if refused.status_code not in by_status and own <= {None, http_exception_handler}:
+        handlers.setdefault(RefusedRequest, _answer)
+    return refused
+
+
+async def _answer(connection: HTTPConnection, error: Exception) -> Response:
+    return cast("RefusedRequest", error).refusal
