@@ -9,8 +9,9 @@ response has not begun; every other exception passes.
 
 import functools
 import inspect
-from collections.abc import Awaitable, Callable, Collection, MutableMapping
-from typing import Any, NamedTuple, NoReturn, ParamSpec
+import re
+from collections.abc import Awaitable, Callable, Collection
+from typing import NamedTuple, NoReturn, ParamSpec
 
 from starlette.authentication import AuthCredentials, UnauthenticatedUser
 
@@ -18,17 +19,19 @@ from atjwt.core.bearer import why_missing
 from atjwt.core.challenge import Challenge
 from atjwt.core.configuration import audience_problems
 from atjwt.core.principal import Principal
+from atjwt.core.protected_resource import ProtectedResource
 from atjwt.core.trusted_issuer import TrustedIssuer, trusted_issuer
 from atjwt.errors import AuthError, ConfigurationError, MissingToken
 from atjwt.events import logger
-from atjwt.resource_server import ResourceServer
+from atjwt.messages import ASGIApp, Message, Receive, Scope, Send
+from atjwt.published import Published
+from atjwt.resource_server import Headers, ResourceServer
+from atjwt.sockets import answering_with, run_until, take_tokens
 
-# As in the ASGI specification, where a scope and a message may hold anything.
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+__all__ = [
+    "SCOPE_KEY", "ASGIApp", "AccessTokenMiddleware", "Authentication", "Message", "Receive", "Scope",
+    "Send", "answer", "is_preflight", "refuse_to_start", "route_path",
+]  # fmt: skip
 
 _BEGINNINGS = frozenset({
     "http.response.start", "websocket.accept", "websocket.close", "websocket.http.response.start",
@@ -88,6 +91,11 @@ class AccessTokenMiddleware:
         invalid never passes.
     allow_preflight: lets genuine CORS preflights through (Fetch standard). Better is CORSMiddleware
         outside this one, which also puts its headers on refusals.
+    anonymous: True lets verified anonymous sessions through, for guards to decide; a guard lets one
+        in only where its policy names that kind.
+    resource: as of `ResourceServer`, with the short form. The API's metadata is published.
+    websocket_subprotocol: the subprotocol with which a browser may send the token (`atjwt.sockets`).
+    close_at_expiry: whether a WebSocket is closed with code 1008 when its token expires.
 
     A wrong configuration is not raised here, since Starlette builds middleware late: it is answered
     to `lifespan` as `startup.failed`, which stops the server, and raised on any other scope.
@@ -104,6 +112,10 @@ class AccessTokenMiddleware:
         public: Collection[str] = (),
         required: bool = True,
         allow_preflight: bool = False,
+        anonymous: bool = False,
+        resource: ProtectedResource | str | None = None,
+        websocket_subprotocol: str | None = None,
+        close_at_expiry: bool = True,
     ) -> None:
         self.app = app
         self.required = required
@@ -112,11 +124,22 @@ class AccessTokenMiddleware:
         self._preflight_refused = False
         problems = _public_problems(public)
         self.public = frozenset() if problems else frozenset(public)
-        for name, switch in (("required", required), ("allow_preflight", allow_preflight)):
+        self.anonymous = anonymous
+        self.websocket_subprotocol = websocket_subprotocol
+        self.close_at_expiry = close_at_expiry
+        self.published: Published | None = None
+        switches = {
+            "required": required, "allow_preflight": allow_preflight, "anonymous": anonymous,
+            "close_at_expiry": close_at_expiry,
+        }  # fmt: skip
+        for name, switch in switches.items():
             if not isinstance(switch, bool):
                 problems.append(f"AccessTokenMiddleware: {name}: give True or False")
+        problems += _subprotocol_problems(websocket_subprotocol)
         try:
-            self.resource_server = _resource_server(issuer, audience, resource_server)
+            self.resource_server = _resource_server(issuer, audience, resource_server, resource)
+            if self.resource_server.protected_resource is not None:
+                self.published = Published(self.resource_server)
         except ConfigurationError as error:
             problems += error.problems
         if problems:
@@ -131,6 +154,14 @@ class AccessTokenMiddleware:
             return
         if scope["type"] not in {"http", "websocket"}:
             raise ConfigurationError([f"AccessTokenMiddleware: unknown scope {scope['type']!r}"])
+        if self.published is not None and self.published.asked_by(scope):
+            await self.published.send(scope, send)
+            return
+        headers = scope["headers"]
+        if scope["type"] == "websocket" and self.websocket_subprotocol is not None:
+            tokens, offered = take_tokens(scope, self.websocket_subprotocol)
+            headers = [*scope["headers"], *((b"authorization", b"Bearer " + t) for t in tokens)]
+            send = answering_with(self.websocket_subprotocol, send) if offered else send
         started = False
 
         def noting(message: Message) -> Awaitable[None]:
@@ -141,21 +172,31 @@ class AccessTokenMiddleware:
         try:
             principal = None
             if not (self.public or self.allow_preflight) or not self._is_exempt(scope):
-                principal = await self.resource_server.authenticate(
-                    scope["headers"], method=scope.get("method"), url=scope["path"]
-                )
-                if principal is None and self.required:
-                    self._explain_preflight(scope)
-                    raise MissingToken(detail=why_missing(scope["headers"]))
+                principal = await self._authenticate(scope, headers)
             self._enter(scope, principal)
-            await self.app(scope, receive, noting)
+            if scope["type"] == "websocket" and principal is not None and self.close_at_expiry:
+                until = (principal.expires_at or 0) + self.resource_server.leeway
+                clock = self.resource_server.clock
+                await run_until(self.app, scope, receive, noting, until=until, clock=clock)
+            else:
+                await self.app(scope, receive, noting)
         except AuthError as error:
             self.resource_server.report(
-                error, scope["headers"], method=scope.get("method"), url=scope["path"]
+                error, headers, method=scope.get("method"), url=scope["path"]
             )
             if started:
                 raise
             await answer(self.resource_server.challenge(error), scope, send)
+
+    async def _authenticate(self, scope: Scope, headers: Headers) -> Principal | None:
+        server, method, url = self.resource_server, scope.get("method"), scope["path"]
+        principal = await server.authenticate(headers, method=method, url=url)
+        if principal is None and self.required:
+            self._explain_preflight(scope)
+            raise MissingToken(detail=why_missing(scope["headers"]))
+        if principal is not None and principal.kind == "anonymous" and not self.anonymous:
+            server.authorize(principal, None, headers=headers, method=method, url=url)
+        return principal
 
     def _enter(self, scope: Scope, principal: Principal | None) -> None:
         scope[SCOPE_KEY] = Authentication(self.resource_server, principal)
@@ -224,8 +265,13 @@ def _resource_server(
     issuer: TrustedIssuer | str | None,
     audience: str | Collection[str] | None,
     resource_server: ResourceServer | None,
+    resource: ProtectedResource | str | None,
 ) -> ResourceServer:
     if resource_server is not None:
+        if resource is not None:
+            raise ConfigurationError(
+                ["AccessTokenMiddleware: resource: give it to the ResourceServer"]
+            )
         if issuer is not None or audience is not None:
             raise ConfigurationError(
                 ["AccessTokenMiddleware: give resource_server, or issuer and audience, not both"]
@@ -246,7 +292,18 @@ def _resource_server(
     problems += [f"ResourceServer: {problem}" for problem in audience_problems(audience)]
     if problems or audience is None or not isinstance(issuer, TrustedIssuer):
         raise ConfigurationError(problems)
-    return ResourceServer(audience=audience, issuers=[issuer])
+    return ResourceServer(audience=audience, issuers=[issuer], resource=resource)
+
+
+def _subprotocol_problems(name: object) -> list[str]:
+    if name is None or (
+        isinstance(name, str) and re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name)
+    ):
+        return []
+    return [
+        'AccessTokenMiddleware: websocket_subprotocol: give a name such as "access-token", of letters,'
+        " digits and hyphens"
+    ]
 
 
 def _public_problems(public: object) -> list[str]:

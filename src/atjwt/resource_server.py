@@ -31,6 +31,7 @@ from atjwt.core.jwk import VerificationKey
 from atjwt.core.policy import Policy, require
 from atjwt.core.principal import Principal, to_principal
 from atjwt.core.profile import Profile, admit
+from atjwt.core.protected_resource import ProtectedResource
 from atjwt.core.token import UnverifiedToken, parse_token
 from atjwt.core.trusted_issuer import TrustedIssuer
 from atjwt.core.verify import Case, verify
@@ -40,7 +41,7 @@ from atjwt.fetch import Fetch
 from atjwt.flight import Flight
 from atjwt.health import Health
 from atjwt.jwks_client import JwksClient
-from atjwt.settings import read_environment, server_problems
+from atjwt.settings import protected_resource, read_environment, server_problems
 
 Headers = Iterable[tuple[bytes, bytes]]
 """A request's header pairs as ASGI gives them: bytes, names in lower case."""
@@ -64,6 +65,7 @@ class _Settings(TypedDict, total=False):
     max_token_size: int
     observers: Collection[Observer]
     realm: str | None
+    resource: ProtectedResource | str | None
     clock: Callable[[], float]
     fetch: Fetch | None
 
@@ -85,6 +87,8 @@ class ResourceServer:
     max_token_size: bytes of the longest token that is looked at.
     observers: callables that are handed events (`atjwt.events`).
     realm: what challenges call the protected space; default the first audience.
+    resource: the URL under which clients reach the API, or a `ProtectedResource` that says more;
+        then its metadata is published and challenges name it (RFC 9728).
     clock: the wall clock, seconds since 1970.
     fetch: how issuers' documents are had (`atjwt.fetch`); default over HTTP.
 
@@ -98,8 +102,10 @@ class ResourceServer:
     max_token_size: int = 16_384
     observers: Collection[Observer] = ()
     realm: str | None = None
+    resource: ProtectedResource | str | None = None
     clock: Callable[[], float] = time.time
     fetch: Fetch | None = None
+    protected_resource: ProtectedResource | None = field(init=False, repr=False)
     _audience: frozenset[str] = field(init=False, repr=False)
     _issuers: Mapping[str, TrustedIssuer] = field(init=False, repr=False)
     _clients: Mapping[str, JwksClient] = field(init=False, repr=False)
@@ -121,10 +127,11 @@ class ResourceServer:
             issuer.issuer: JwksClient(issuer, clock=self.clock, reporter=reporter, fetch=self.fetch)
             for issuer in self.issuers
         }
-        derived = {
+        derived: dict[str, object] = {
             "audience": names,
             "issuers": tuple(self.issuers),
             "realm": self.realm or names[0],
+            "protected_resource": protected_resource(self.resource),
             "_audience": frozenset(names),
             "_issuers": {issuer.issuer: issuer for issuer in self.issuers},
             "_clients": clients,
@@ -141,8 +148,7 @@ class ResourceServer:
     ) -> "ResourceServer":
         """A resource server for one Auth0 tenant, configured by the environment.
 
-        AUTH0_DOMAIN: the tenant's domain.
-        AUTH0_AUDIENCE: the API's identifier; several with commas.
+        AUTH0_DOMAIN: the tenant's domain. AUTH0_AUDIENCE: the API's identifier, or several.
         ATJWT_PROFILES: `auth0`, `rfc9068` or both with a comma; default both.
         settings: the other arguments of `ResourceServer`.
         """
@@ -150,10 +156,7 @@ class ResourceServer:
         return cls(audience=audience, issuers=[issuer], **settings)
 
     async def verify(self, token: str | bytes) -> Principal:
-        """Judges one access token (steps 1 to 8 of the route).
-
-        Raises InvalidRequest, InvalidToken, KeysUnavailable.
-        """
+        """Judges one access token: steps 1 to 8 of the route. Raises as `authenticate` does."""
         credentials = _to_bytes(token)
         try:
             check_size(credentials, self.max_token_size)
@@ -241,7 +244,8 @@ class ResourceServer:
 
     def challenge(self, error: AuthError) -> Challenge:
         """What a request that is not let in is answered (RFC 6750 section 3)."""
-        return build_challenge(error, realm=self.realm or "")
+        url = None if self.protected_resource is None else self.protected_resource.metadata_url
+        return build_challenge(error, realm=self.realm or "", resource_metadata=url)
 
     def health(self) -> Health:
         """Whether tokens can be judged now.

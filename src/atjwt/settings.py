@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 
 from atjwt.core.configuration import audience_problems, number_problems
 from atjwt.core.profile import PROFILES
+from atjwt.core.protected_resource import ProtectedResource
 from atjwt.core.trusted_issuer import TrustedIssuer
 from atjwt.errors import ConfigurationError
 
@@ -22,11 +23,24 @@ def server_problems(settings: Mapping[str, object]) -> list[str]:
     realm, clock, fetch = settings["realm"], settings["clock"], settings["fetch"]
     if realm is not None and not isinstance(realm, str):
         problems.append("realm: give a string")
+    try:
+        protected_resource(settings["resource"])
+    except ConfigurationError as error:
+        problems += error.problems
     if not callable(clock):
         problems.append("clock: give a function that returns seconds, such as time.time")
     if fetch is not None and not callable(fetch):
         problems.append("fetch: give an async function, such as issuer.fetch")
     return problems
+
+
+def protected_resource(given: object) -> ProtectedResource | None:
+    """How the API describes itself, if it does. Raises ConfigurationError."""
+    if given is None or isinstance(given, ProtectedResource):
+        return given
+    if not isinstance(given, str):
+        raise ConfigurationError(["resource: give the API's URL, or a ProtectedResource"])
+    return ProtectedResource(given)
 
 
 def _issuer_problems(issuers: object) -> list[str]:

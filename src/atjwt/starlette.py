@@ -12,8 +12,9 @@ from collections.abc import Callable, Collection
 from typing import Any, TypeVar, cast
 
 from starlette.endpoints import HTTPEndpoint, WebSocketEndpoint
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
+from starlette.routing import Route
 from starlette.websockets import WebSocket
 
 from atjwt.asgi import (
@@ -32,8 +33,29 @@ from atjwt.core.principal import Principal
 from atjwt.errors import AuthError, ConfigurationError, MissingToken
 from atjwt.marks import mark, public
 from atjwt.policies import has_permission, has_scope
+from atjwt.published import HEADERS, Published
+from atjwt.resource_server import ResourceServer
 
-__all__ = ["RequiresMiddleware", "principal_of", "public", "requires"]
+__all__ = ["RequiresMiddleware", "metadata_routes", "principal_of", "public", "requires"]
+
+
+def metadata_routes(*resource_servers: ResourceServer) -> list[Route]:
+    """Routes that publish the metadata of APIs (RFC 9728), for the app at the root of the host.
+
+    A middleware publishes what it can see by itself; an API on a mount needs this, since its document
+    stands outside of the mount (section 3.1).
+    Raises ConfigurationError: a resource server has no `resource`.
+    """
+    return [_metadata_route(Published(server)) for server in resource_servers]
+
+
+def _metadata_route(published: Published) -> Route:
+    @public
+    async def protected_resource_metadata(request: Request) -> Response:
+        return Response(published.body, headers=HEADERS)
+
+    return Route(published.path, protected_resource_metadata, methods=["GET"])
+
 
 NONE: tuple[str, ...] = tuple.__new__(type("NONE", (tuple,), {}))
 """No names were given; unlike `()`, which may be a setting that came out empty by mistake."""
