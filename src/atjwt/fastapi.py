@@ -31,13 +31,14 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from atjwt import openapi
-from atjwt.asgi import SCOPE_KEY, Authentication, Scope
+from atjwt.asgi import SCOPE_KEY, Authentication
 from atjwt.core.policy import Policy, all_of
 from atjwt.core.principal import Principal
 from atjwt.errors import AuthError, ConfigurationError
+from atjwt.messages import Scope
 from atjwt.policies import has_scope
 from atjwt.resource_server import ResourceServer
-from atjwt.starlette import NONE, Refusal, to_policy
+from atjwt.starlette import NONE, Refusal, metadata_routes, to_policy
 
 __all__ = ["AccessTokenScheme", "Guard", "RefusedRequest"]
 
@@ -184,12 +185,16 @@ class AccessTokenScheme(Guard):
         """Completes an app's documentation.
 
         The OpenAPI document says for each route what a caller must have and how a refusal looks,
-        and the docs page's *Authorize* button logs in. The docs pages are declared public.
+        and the docs page's *Authorize* button logs in. The docs pages are declared public. Where the
+        resource server has a `resource`, its metadata is published (RFC 9728).
         docs_client_id: the client under which the docs page logs in, with PKCE and for this API's
             audience; its callback URL is the docs page's `/oauth2-redirect`.
         Raises ConfigurationError: `app` is no FastAPI app, or already has this scheme.
         """
         openapi.install(app, self, docs_client_id=docs_client_id)
+        if self.resource_server.protected_resource is not None:
+            for route in metadata_routes(self.resource_server):
+                app.add_route(route.path, route.endpoint, include_in_schema=False)
 
     async def authenticate(self, connection: HTTPConnection) -> Principal | None:
         """The caller of a request, verified once however often this is asked; None if nothing was

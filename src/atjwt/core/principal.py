@@ -127,7 +127,7 @@ class Principal:
     @property
     def authorization_details(self) -> tuple[Mapping[str, object], ...]:
         """The rich authorization of the token (RFC 9396 section 9.1)."""
-        details = self.claim("authorization_details") or []
+        details = self.claims.get("authorization_details", [])
         return (details,) if isinstance(details, dict) else tuple(cast("list[dict]", details))  # type: ignore[type-arg]
 
     @property
