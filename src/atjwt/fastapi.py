@@ -25,7 +25,6 @@ from fastapi.openapi.models import SecurityBase as SecurityModel
 from fastapi.params import Depends, Security
 from fastapi.security import SecurityScopes
 from fastapi.security.base import SecurityBase
-from starlette.authentication import AuthCredentials
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
@@ -101,14 +100,21 @@ class Guard(SecurityBase):
         scope = connection.scope
         policy = self._policies(tuple(security_scopes.scopes))
         server = self.scheme.resource_server
+        request = {"headers": scope["headers"], "method": scope.get("method"), "url": scope["path"]}
         try:
-            principal = await self.scheme.authenticate(connection)
+            overrides = getattr(scope.get("app"), "dependency_overrides", None)
+            if overrides and self.scheme in overrides:
+                principal = await _overridden(overrides[self.scheme])
+            elif (found := _verified(scope, server)) is not None:
+                principal = found.principal
+            else:
+                principal = await server.authenticate(**request)
+                # What another resource server has verified stays where it is.
+                key = _OWN_KEY if SCOPE_KEY in scope else SCOPE_KEY
+                scope[key] = Authentication(server, principal)
             if principal is None and not self.required and policy is None:
                 return None
-            return server.authorize(
-                principal, policy,
-                headers=scope["headers"], method=scope.get("method"), url=scope["path"],
-            )  # fmt: skip
+            return server.authorize(principal, policy, **request)
         except AuthError as error:
             raise _refused(error, server, scope) from None
 
@@ -196,39 +202,21 @@ class AccessTokenScheme(Guard):
             for route in metadata_routes(self.resource_server):
                 app.add_route(route.path, route.endpoint, include_in_schema=False)
 
-    async def authenticate(self, connection: HTTPConnection) -> Principal | None:
-        """The caller of a request, verified once however often this is asked; None if nothing was
-        sent.
-
-        Raises InvalidRequest, InvalidToken, KeysUnavailable.
-        """
-        scope = connection.scope
-        overrides = getattr(scope.get("app"), "dependency_overrides", None)
-        if overrides and self in overrides:
-            return await _overridden(overrides[self], connection)
-        for key in (SCOPE_KEY, _OWN_KEY):
-            found = scope.get(key)
-            if isinstance(found, Authentication) and found.resource_server is self.resource_server:
-                return found.principal
-        principal = await self.resource_server.authenticate(
-            scope["headers"], method=scope.get("method"), url=scope["path"]
-        )
-        own = Authentication(self.resource_server, principal)
-        if scope.setdefault(SCOPE_KEY, own) is not own:
-            scope[_OWN_KEY] = own
-        elif principal is not None and "user" not in scope:
-            scope["user"] = principal
-            scope["auth"] = AuthCredentials(["authenticated", *principal.scopes])
-        return principal
-
 
 def declared_public() -> None:
     """What stands behind `auth.public`: nothing is asked."""
 
 
-async def _overridden(
-    override: Callable[..., object], connection: HTTPConnection
-) -> Principal | None:
+def _verified(scope: Scope, server: ResourceServer) -> Authentication | None:
+    """What this very resource server has verified about a request already."""
+    for key in (SCOPE_KEY, _OWN_KEY):
+        found = scope.get(key)
+        if isinstance(found, Authentication) and found.resource_server is server:
+            return found
+    return None
+
+
+async def _overridden(override: Callable[..., object]) -> Principal | None:
     """What `app.dependency_overrides[auth]` says, in place of the authentication; policies stay."""
     needs = inspect.signature(override).parameters.values()
     if any(each.default is each.empty and each.kind not in _COLLECTING for each in needs):

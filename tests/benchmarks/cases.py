@@ -8,6 +8,7 @@ from random import sample
 from typing import Any, TypeVar
 
 import jwt
+from fastapi import Depends, FastAPI, Security
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -17,6 +18,7 @@ from starlette.routing import Route
 from atjwt import ResourceServer, TrustedIssuer
 from atjwt.asgi import AccessTokenMiddleware
 from atjwt.errors import AuthError
+from atjwt.fastapi import AccessTokenScheme
 from benchmarks import minimal
 from benchmarks.measure import Batch, Case, drive
 from benchmarks.tokens import AUDIENCE, ISSUER, SECRET, Signer
@@ -40,6 +42,11 @@ def cases(signers: dict[str, Signer], rows: str, *, distinct: int, cached: int) 
             tokens = signers[name].tokens(distinct)
             found += _verifying(signers[name], tokens)
             found += _in_an_app(signers[name], tokens) if name == "RS256" else []
+    if "c" in rows:
+        tokens = signers["RS256"].tokens(distinct)
+        if not {"a", "b"} & {*rows}:
+            found += _verifying(signers["RS256"], tokens)[:1]
+        found += _in_fastapi(signers["RS256"], tokens)
     found += _many_cached(signers["HS256"], cached) if "i" in rows else []
     found += _junk(signers["RS256"]) if "j" in rows else []
     return found
@@ -137,7 +144,13 @@ async def _send(message: Message) -> None:
 def _requests(server: ResourceServer | None) -> Callable[[bytes], Awaitable[None]]:
     """A Starlette app, guarded if there is a resource server: called with an Authorization header."""
     middleware = [Middleware(AccessTokenMiddleware, resource_server=server)] if server else []
-    app = Starlette(routes=[Route("/orders", _endpoint)], middleware=middleware)
+    return _asking(
+        Starlette(routes=[Route("/orders", _endpoint)], middleware=middleware), "/orders"
+    )
+
+
+def _asking(app: Starlette, path: str) -> Callable[[bytes], Awaitable[None]]:
+    """Calls an app with an Authorization header."""
 
     def request(authorization: bytes) -> Awaitable[None]:
         headers = [
@@ -149,7 +162,7 @@ def _requests(server: ResourceServer | None) -> Callable[[bytes], Awaitable[None
         ]
         scope = {
             "type": "http", "http_version": "1.1", "method": "GET", "scheme": "http",
-            "path": "/orders", "raw_path": b"/orders", "query_string": b"", "root_path": "",
+            "path": path, "raw_path": path.encode("ascii"), "query_string": b"", "root_path": "",
             "headers": headers, "server": ("127.0.0.1", 80), "client": ("127.0.0.1", 50_000),
             "state": {}, "asgi": {"version": "3.0"},
         }  # fmt: skip
@@ -175,6 +188,35 @@ def _in_an_app(signer: Signer, tokens: Sequence[bytes]) -> list[Case]:
         Case("app guarded, seen before", of(guarded, tokens)),
         Case("app guarded, new", of(new, tokens)),
     ]
+
+
+def _in_fastapi(signer: Signer, tokens: Sequence[bytes]) -> list[Case]:
+    server = _server(signer)
+    for token in tokens:
+        server.verify_sync(token)
+    auth, app = AccessTokenScheme(server), FastAPI()
+    guards = {
+        "guarded by requires": auth.requires(scopes=["read:orders"]),
+        "guarded by Security": Security(auth, scopes=["read:orders"]),
+        "with a dependency": Depends(_nothing),
+    }
+    app.add_api_route("/bare", _plain)
+    for name, guard in guards.items():
+        app.add_api_route(f"/{name}", _plain, dependencies=[guard])
+
+    def of(path: str) -> Batch:
+        request = _asking(app, path)
+        return _each_awaited(lambda token: request(b"Bearer " + token), tokens)
+
+    return [Case(f"FastAPI {name}", of(f"/{name}")) for name in ("bare", *guards)]
+
+
+async def _nothing() -> None:
+    pass
+
+
+async def _plain() -> PlainTextResponse:
+    return PlainTextResponse("ok")
 
 
 def _many_cached(signer: Signer, cached: int) -> list[Case]:

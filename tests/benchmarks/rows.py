@@ -88,6 +88,22 @@ ROWS = (
         ("EdDSA atjwt", "EdDSA minimal"), _ratio,
     ),
     Row(
+        "c", "a guarded FastAPI route, seen before, over an unguarded one", "× raw RS256",
+        ("FastAPI guarded by requires", "FastAPI bare", "RS256 raw"), _added, 1.0,
+    ),
+    Row(
+        "(c)", "the same in microseconds", "µs",
+        ("FastAPI guarded by requires", "FastAPI bare"), _microseconds_added,
+    ),
+    Row(
+        "(c)", "the same by Security(auth, scopes)", "× raw RS256",
+        ("FastAPI guarded by Security", "FastAPI bare", "RS256 raw"), _added, 1.0,
+    ),
+    Row(
+        "(c)", "a dependency that does nothing, over none", "× raw RS256",
+        ("FastAPI with a dependency", "FastAPI bare", "RS256 raw"), _added,
+    ),
+    Row(
         "i", "many cached tokens instead of 100: more per hit", "µs",
         ("hit of many", "hit of many, the loop alone", "hit of 100", "hit of 100, the loop alone"),
         _more_per_hit, 2.0,
