@@ -67,45 +67,57 @@ async def run_until(
 
     until: seconds since 1970, by `clock`. After it nothing more passes, in either direction.
     """
-    closed = over = False
-
-    async def close() -> None:
-        nonlocal closed, over
-        if not closed:
-            closed = over = True
-            with suppress(OSError, RuntimeError):  # the other end may be gone already
-                await send(_CLOSE)
-
-    async def receiving() -> Message:
-        nonlocal closed
-        message = await receive()
-        if message["type"] == "websocket.receive" and clock() >= until:
-            await close()
-            return {"type": "websocket.disconnect", "code": 1008, "reason": _CLOSE["reason"]}
-        closed = closed or message["type"] == "websocket.disconnect"
-        return message
-
-    async def sending(message: Message) -> None:
-        nonlocal closed
-        if clock() >= until:
-            await close()
-        if over:
-            raise OSError("the socket is closed: its access token expired")
-        closed = closed or message["type"] == "websocket.close"
-        await send(message)
-
-    async def watch() -> None:
-        while (left := until - clock()) > 0:  # noqa: ASYNC110 - it is a time that is waited for
-            await anyio.sleep(min(left, _LONGEST_NAP))
-        await close()
-
+    ending = _Ending(receive, send, until, clock)
     problem: Exception | None = None
     async with anyio.create_task_group() as group:
-        group.start_soon(watch)
+        group.start_soon(ending.watch)
         try:
-            await app(scope, receiving, sending)
+            await app(scope, ending.receive, ending.send)
         except Exception as error:  # noqa: BLE001 - raised again below, not in a group of one
             problem = error
         group.cancel_scope.cancel()
-    if problem is not None and not (over and isinstance(problem, OSError | WebSocketDisconnect)):
+    # An app that is cut off in the middle of a sentence has done nothing wrong.
+    cut_off = ending.over and isinstance(problem, OSError | WebSocketDisconnect)
+    if problem is not None and not cut_off:
         raise problem
+
+
+class _Ending:
+    """A WebSocket that ends at a given time. over: it was ended here."""
+
+    def __init__(
+        self, receive: Receive, send: Send, until: float, clock: Callable[[], float]
+    ) -> None:
+        self._receive, self._send = receive, send
+        self._until, self._clock = until, clock
+        self._closed = self.over = False
+
+    async def watch(self) -> None:
+        """Waits for the end, and closes."""
+        while (left := self._until - self._clock()) > 0:  # noqa: ASYNC110 - a time is waited for
+            await anyio.sleep(min(left, _LONGEST_NAP))
+        await self._close()
+
+    async def receive(self) -> Message:
+        """What the client sends; nothing more after the end."""
+        message = await self._receive()
+        if message["type"] == "websocket.receive" and self._clock() >= self._until:
+            await self._close()
+            return {"type": "websocket.disconnect", "code": 1008, "reason": _CLOSE["reason"]}
+        self._closed = self._closed or message["type"] == "websocket.disconnect"
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Sends to the client. Raises OSError after the end, as a server does (ASGI 2.4)."""
+        if self._clock() >= self._until:
+            await self._close()
+        if self.over:
+            raise OSError("the socket is closed: its access token expired")
+        self._closed = self._closed or message["type"] == "websocket.close"
+        await self._send(message)
+
+    async def _close(self) -> None:
+        if not self._closed:
+            self._closed = self.over = True
+            with suppress(OSError, RuntimeError):  # the other end may be gone already
+                await self._send(_CLOSE)

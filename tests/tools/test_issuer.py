@@ -6,17 +6,44 @@ from typing import Any, get_args
 import pytest
 from joserfc import jwt
 
-from atjwt.errors import Reason
+from atjwt import Policy, ResourceServer, TrustedIssuer
+from atjwt.errors import AuthError, Reason
 from atjwt.issuer import Algorithm, Dialect, Kind, TokenOptions
 from atjwt.issuer.broken import NOT_BY_A_TOKEN
+from atjwt.policies import (
+    acr,
+    authenticated_within,
+    authorization_detail,
+    has_claim,
+    in_org,
+    is_client,
+    is_kind,
+)
 from atjwt.testing import REMOVE, LocalIssuer
 from tools.second_opinion import SecondOpinion, allows, key_set, parts_of
 
 NOW = 1_790_000_000
+TIER = "https://local.test/tier"
+WELCOME: dict[str, object] = {
+    TIER: "gold",
+    "org_id": "org_1",
+    "authorization_details": [{"type": "pay"}],
+    "acr": "phr",
+    "auth_time": NOW - 10,
+}
 DIALECTS: tuple[Dialect, ...] = get_args(Dialect)
 KINDS: tuple[Kind, ...] = get_args(Kind)
 POLICY = [Reason.MISSING_SCOPE, Reason.MISSING_PERMISSION, Reason.NO_PERMISSIONS_CLAIM]
 POLICY += [Reason.MISSING_ROLE]
+CALLER: dict[Reason, Policy] = {
+    Reason.WRONG_CLAIM: has_claim(TIER, equals="gold"),
+    Reason.WRONG_KIND: is_kind("user"),
+    Reason.WRONG_CLIENT: is_client("local-app"),
+    Reason.WRONG_ORGANIZATION: in_org("org_1"),
+    Reason.MISSING_AUTHORIZATION_DETAIL: authorization_detail(type="pay"),
+    Reason.INSUFFICIENT_USER_AUTHENTICATION: acr("phr") & authenticated_within(60),
+}
+ALLOWING = {*POLICY, *CALLER}
 
 ISSUER = "https://acme.eu.auth0.com/"
 API = "https://api.acme.test/"
@@ -190,7 +217,7 @@ def test_an_issuer_is_a_url(issuer_url: str) -> None:
         LocalIssuer(issuer=issuer_url)
 
 
-@pytest.mark.parametrize("reason", [r for r in Reason if r not in {*NOT_BY_A_TOKEN, *POLICY}])
+@pytest.mark.parametrize("reason", [r for r in Reason if r not in {*NOT_BY_A_TOKEN, *ALLOWING}])
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_a_broken_token_is_broken_in_one_place(
@@ -212,6 +239,36 @@ def test_a_token_that_allows_too_little_is_good(
     assert reason in allows(parts_of(token)[1], "read:items")
 
 
+@pytest.mark.parametrize("reason", CALLER)
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_token_of_the_wrong_caller_is_good(
+    issuer: LocalIssuer, dialect: Dialect, reason: Reason
+) -> None:
+    """The rest of step 9: a policy that a good token meets is not met by this one, for the reason."""
+    good: TokenOptions = {"dialect": dialect, "claims": WELCOME}
+    unwelcome = {name: value for name, value in WELCOME.items() if name != TIER}
+    claims = unwelcome if reason is Reason.WRONG_CLAIM else WELCOME
+    token = issuer.broken(reason, dialect=dialect, claims=claims)
+    assert _opinion(issuer, dialect).on(token) == set()
+    trusted = TrustedIssuer.auth0(ISSUER)
+    server = ResourceServer(audience=API, issuers=[trusted], clock=lambda: NOW, fetch=issuer.fetch)
+    server.authorize(server.verify_sync(issuer.token(**good)), CALLER[reason])
+    with pytest.raises(AuthError) as refused:
+        server.authorize(server.verify_sync(token), CALLER[reason])
+    assert refused.value.reason is reason
+
+
+@pytest.mark.parametrize(
+    ("kind", "subject"),
+    [("user", "local-machine@clients"), ("client", "auth0|66f0c2"), ("agent", "auth0|66f0c2")],
+)
+def test_a_token_of_the_wrong_kind_is_of_another_kind(
+    issuer: LocalIssuer, kind: Kind, subject: str
+) -> None:
+    """Whichever kind is wanted: a policy for users gets a client's token, others get a user's."""
+    assert parts_of(issuer.broken(Reason.WRONG_KIND, kind=kind))[1]["sub"] == subject
+
+
 @pytest.mark.parametrize("reason", NOT_BY_A_TOKEN)
 def test_three_reasons_are_nobodys_token(issuer: LocalIssuer, reason: Reason) -> None:
     """Asking for a token that causes one of them says what does."""
@@ -222,12 +279,14 @@ def test_three_reasons_are_nobodys_token(issuer: LocalIssuer, reason: Reason) ->
 def test_a_reason_may_be_given_by_its_word(issuer: LocalIssuer) -> None:
     """A word that is none gets the list of those that are."""
     assert "exp" in parts_of(issuer.broken("expired"))[1]  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"broken is one of missing_token, .*, missing_role"):
+    with pytest.raises(
+        ValueError, match=r"broken is one of missing_token, .*, insufficient_user_authentication"
+    ):
         issuer.broken("exp")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("algorithm", ["PS256", "ES256", "ES384", "EdDSA"])
-@pytest.mark.parametrize("reason", [r for r in Reason if r not in {*NOT_BY_A_TOKEN, *POLICY}])
+@pytest.mark.parametrize("reason", [r for r in Reason if r not in {*NOT_BY_A_TOKEN, *ALLOWING}])
 def test_tokens_break_under_other_algorithms_too(algorithm: Algorithm, reason: Reason) -> None:
     """The one broken place stays the only one, whatever the issuer signs by."""
     issuer = BY_ALGORITHM.setdefault(algorithm, LocalIssuer(algorithm=algorithm, clock=lambda: NOW))

@@ -144,6 +144,8 @@ def _announce(issuer: "LocalIssuer", *, as_json: bool) -> None:
         "algorithm": issuer.algorithm,
         "client_id": issuer.client_id,
         "client_secret": issuer.client_secret,
+        "authorization_endpoint": issuer.authorization_endpoint,
+        "spa_client_id": issuer.spa_client_id,
     }
     if as_json:  # a program reads stdout; the warning is for the person behind it
         print(_WARNING, file=sys.stderr, flush=True)
@@ -154,6 +156,11 @@ def _announce(issuer: "LocalIssuer", *, as_json: bool) -> None:
     print("\nAn API trusts it, in both token profiles, by:\n", _trust(issuer), sep="\n")
     print("\nGet a token for the machine client:\n", f"  {_curl(issuer)}", sep="\n")
     print("\nGet any token:\n", f"  {_curl_any(issuer)}", sep="\n")
+    print(
+        "\nLog in, from the docs page of a FastAPI app whose AccessTokenScheme is auth:\n",
+        _login(issuer),
+        sep="\n",
+    )
     print(f"\nWhat else there is: {issuer.issuer}\nStop with Ctrl+C.", flush=True)
 
 
@@ -167,6 +174,15 @@ def _trust(issuer: "LocalIssuer") -> str:
         f"      issuers=[TrustedIssuer.auth0({json.dumps(issuer.issuer)}{algorithms})],\n"
         "  )"
     )
+
+
+def _login(issuer: "LocalIssuer") -> str:
+    client_id = json.dumps(issuer.spa_client_id)
+    users = (
+        f"  as {user.name}, who may {' '.join(user.permissions) or 'do nothing'}"
+        for user in issuer.users
+    )
+    return "\n".join((f"  auth.install(app, docs_client_id={client_id})", *users))
 
 
 def _curl_any(issuer: "LocalIssuer") -> str:

@@ -9,6 +9,7 @@ from atjwt.issuer.faults import Endpoint, Fault, Switchboard
 from atjwt.issuer.keys import Algorithm
 from atjwt.issuer.local import LocalIssuer
 from atjwt.issuer.tokens import REMOVE, Dialect, Kind, TokenOptions
+from atjwt.issuer.users import User
 
 __all__ = [
     "REMOVE",
@@ -20,4 +21,5 @@ __all__ = [
     "LocalIssuer",
     "Switchboard",
     "TokenOptions",
+    "User",
 ]

@@ -1,7 +1,9 @@
-"""The issuer as a Starlette app: the documents, the token endpoint, the control surface.
+"""The issuer as a Starlette app: the documents, the login, the token endpoint, the control surface.
 
 Served on loopback only: every request must say so in its Host header, and come from there.
 """
+
+from dataclasses import asdict
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -10,32 +12,27 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from atjwt.issuer.authority import Authority
+from atjwt.issuer.authorization import AuthorizationEndpoint
 from atjwt.issuer.control import control_paths, control_routes, listing
+from atjwt.issuer.cors import LoopbackCors
 from atjwt.issuer.loopback import LoopbackOnly
 from atjwt.issuer.oauth import TokenEndpoint
 
 
 def build_app(authority: Authority) -> Starlette:
     """The app of one authority. Its paths follow the issuer's own path, if it has one."""
-    token_path = authority.wellknown.token_path
-    token_endpoint = TokenEndpoint(authority)
+    wellknown = authority.wellknown
+    authorization = AuthorizationEndpoint(authority)
+    token_endpoint = TokenEndpoint(authority, authorization.codes)
 
     async def document(request: Request) -> Response:
-        answer = await authority.wellknown.answer(request.url.path, gone=request.is_disconnected)
+        answer = await wellknown.answer(request.scope["path"], gone=request.is_disconnected)
         if answer is None:
             return PlainTextResponse("Not Found; GET / lists what there is", status_code=404)
         return StreamingResponse(answer.pieces, answer.status, answer.headers)
 
     async def index(request: Request) -> Response:
-        paths: dict[str, str] = {
-            f"GET {path}": what for path, what in authority.wellknown.paths.items()
-        }
-        paths[f"POST {token_path}"] = "a token for the machine client, by client credentials"
-        return listing(
-            issuer=authority.mint.issuer,
-            audience=authority.mint.audience,
-            paths={**paths, **control_paths()},
-        )
+        return _index(authority)
 
     async def token(request: Request) -> Response:
         return await token_endpoint(request)
@@ -43,9 +40,32 @@ def build_app(authority: Authority) -> Starlette:
     return Starlette(
         routes=[
             Route("/", index, methods=["GET"]),
-            Route(token_path, token, methods=["POST"]),
+            Route(wellknown.authorization_path, authorization.ask, methods=["GET"]),
+            Route(wellknown.login_path, authorization.answer, methods=["POST"]),
+            Route(wellknown.token_path, token, methods=["POST"]),
             *control_routes(authority),
             Route("/{path:path}", document),  # last: which documents there are is known there
         ],
-        middleware=[Middleware(LoopbackOnly)],
+        middleware=[
+            Middleware(LoopbackOnly),
+            Middleware(LoopbackCors, paths={*wellknown.paths, wellknown.token_path}),
+        ],
+    )
+
+
+def _index(authority: Authority) -> Response:
+    wellknown = authority.wellknown
+    paths: dict[str, str] = {f"GET {path}": what for path, what in wellknown.paths.items()}
+    paths |= {
+        f"GET {wellknown.authorization_path}": "the login of the app, by code and PKCE",
+        f"POST {wellknown.login_path}": "the answer of the login page",
+        f"POST {wellknown.token_path}": "tokens, for a code or by client credentials",
+    }
+    return listing(
+        issuer=authority.mint.issuer,
+        audience=authority.mint.audience,
+        client_id=authority.client.client_id,
+        spa_client_id=authority.app_client.client_id,
+        users=[asdict(user) for user in authority.users],
+        paths={**paths, **control_paths()},
     )

@@ -16,6 +16,7 @@ from atjwt.issuer.keys import SigningKey, base64url
 from atjwt.issuer.tokens import (
     REMOVE,
     Dialect,
+    Kind,
     Mint,
     TokenOptions,
     compact,
@@ -246,6 +247,31 @@ def _missing_role(mint: Mint, options: TokenOptions) -> str:
     return mint.token(_with_claims(options, roles=REMOVE))
 
 
+def _wrong_claim(mint: Mint, options: TokenOptions) -> str:
+    return mint.token(options)  # which claim a policy looks for is not known here; there is none
+
+
+def _wrong_kind(mint: Mint, options: TokenOptions) -> str:
+    others: dict[Kind, Kind] = {"user": "client", "client": "user", "agent": "user"}
+    return mint.token({**options, "kind": others[options.get("kind", "user")], "subject": None})
+
+
+def _wrong_client(mint: Mint, options: TokenOptions) -> str:
+    return mint.token({**options, "client_id": "another-client"})
+
+
+def _wrong_organization(mint: Mint, options: TokenOptions) -> str:
+    return mint.token(_with_claims(options, org_id="org_another"))
+
+
+def _missing_authorization_detail(mint: Mint, options: TokenOptions) -> str:
+    return mint.token(_with_claims(options, authorization_details=REMOVE))
+
+
+def _insufficient_user_authentication(mint: Mint, options: TokenOptions) -> str:
+    return mint.token(_with_claims(options, acr=REMOVE, auth_time=REMOVE))
+
+
 _MAKERS: Final[dict[Reason, Callable[[Mint, TokenOptions], str]]] = {
     Reason.MALFORMED_CREDENTIALS: _malformed_credentials,
     Reason.TOKEN_TOO_LARGE: _token_too_large,
@@ -276,4 +302,10 @@ _MAKERS: Final[dict[Reason, Callable[[Mint, TokenOptions], str]]] = {
     Reason.MISSING_PERMISSION: _missing_permission,
     Reason.NO_PERMISSIONS_CLAIM: _no_permissions_claim,
     Reason.MISSING_ROLE: _missing_role,
+    Reason.WRONG_CLAIM: _wrong_claim,
+    Reason.WRONG_KIND: _wrong_kind,
+    Reason.WRONG_CLIENT: _wrong_client,
+    Reason.WRONG_ORGANIZATION: _wrong_organization,
+    Reason.MISSING_AUTHORIZATION_DETAIL: _missing_authorization_detail,
+    Reason.INSUFFICIENT_USER_AUTHENTICATION: _insufficient_user_authentication,
 }

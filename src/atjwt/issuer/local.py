@@ -17,19 +17,21 @@ from urllib.parse import urlsplit
 from starlette.applications import Starlette
 
 from atjwt.errors import Reason
-from atjwt.issuer.authority import Authority, MachineClient
+from atjwt.issuer.authority import AppClient, Authority, MachineClient
 from atjwt.issuer.broken import broken_token, reason_named
 from atjwt.issuer.faults import Switchboard
 from atjwt.issuer.keys import Algorithm, KeyRing
 from atjwt.issuer.tokens import (
     MACHINE_CLIENT,
     MACHINE_SCOPES,
+    USER_CLIENT,
     Dialect,
     Kind,
     Mint,
     TokenOptions,
     dialect_named,
 )
+from atjwt.issuer.users import USERS, User, checked
 from atjwt.issuer.wellknown import WellKnown
 
 
@@ -47,6 +49,7 @@ class LocalIssuer:
         audience: str = "https://api.example.com/",
         algorithm: Algorithm = "RS256",
         dialect: Dialect = "access_token",
+        users: Iterable[User] = USERS,
         clock: Callable[[], float] = time.time,
         max_age: int = 600,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -56,6 +59,7 @@ class LocalIssuer:
         issuer: the issuer identifier, an http or https URL; Auth0's end in a slash.
         audience: the identifier of the one API. algorithm: by which tokens are signed.
         dialect: the API's setting, which `/oauth/token` and `/_local/token` follow.
+        users: who can log in at `/authorize`, and what each may do.
         clock: seconds since 1970; give the verifier the same one.
         max_age: seconds, in the JWKS' and the metadata's `Cache-Control`.
         sleep: how the faults `slow` and `drip` wait, in seconds.
@@ -64,15 +68,23 @@ class LocalIssuer:
         parts = urlsplit(issuer)
         if parts.scheme not in {"http", "https"} or not parts.netloc or parts.query:
             raise ValueError("issuer is an http or https URL without a query")
-        keys, faults = KeyRing(algorithm), Switchboard()
+        keys, faults, people = KeyRing(algorithm), Switchboard(), checked(users)
+        rights = [*MACHINE_SCOPES, *(name for user in people for name in user.permissions)]
         self._authority = Authority(
             keys=keys,
             mint=Mint(issuer=issuer, audience=audience, clock=clock, keys=keys),
             faults=faults,
             wellknown=WellKnown(
-                issuer=issuer, keys=keys, faults=faults, max_age=max_age, sleep=sleep
+                issuer=issuer,
+                keys=keys,
+                faults=faults,
+                max_age=max_age,
+                scopes=dict.fromkeys(rights),
+                sleep=sleep,
             ),
             client=MachineClient(MACHINE_CLIENT, secrets.token_urlsafe(24), MACHINE_SCOPES),
+            app_client=AppClient(USER_CLIENT, "the local app"),
+            users=people,
             dialect=dialect_named(dialect),
         )
 
@@ -100,8 +112,13 @@ class LocalIssuer:
         return self._authority.wellknown.jwks_uri
 
     @property
+    def authorization_endpoint(self) -> str:
+        """Where users log in."""
+        return self._authority.wellknown.authorization_endpoint
+
+    @property
     def token_endpoint(self) -> str:
-        """Where the machine client gets its tokens."""
+        """Where both clients get their tokens."""
         return self._authority.wellknown.token_endpoint
 
     @property
@@ -113,6 +130,16 @@ class LocalIssuer:
     def client_secret(self) -> str:
         """Its secret, made when this issuer was."""
         return self._authority.client.client_secret
+
+    @property
+    def spa_client_id(self) -> str:
+        """The built-in single-page app, which users log in to. It has no secret."""
+        return self._authority.app_client.client_id
+
+    @property
+    def users(self) -> tuple[User, ...]:
+        """Who can log in, and what each may do."""
+        return self._authority.users
 
     @property
     def dialect(self) -> Dialect:
@@ -222,9 +249,11 @@ class LocalIssuer:
         - for `unknown_key` looks for a key id that is new in every token;
         - for `ambiguous_key` has fetched the keys after this call: the two keys of one key id are
           published from the first such token on, until they are withdrawn;
-        - for `missing_scope`, `missing_permission`, `no_permissions_claim` and `missing_role`
-          guards something by a scope, a permission (twice) or a role: these tokens are good and
-          allow nothing. The two about permissions choose the dialect of the profile that fits.
+        - for `missing_scope` and the reasons after it guards something by a policy that names a
+          scope, a permission (twice), a role, a claim that `claims` has not, the kind of `kind`, a
+          client, an organization, an authorization detail, or an authentication: these tokens are
+          good and do not meet it. The two about permissions choose the dialect of the profile that
+          fits.
         options: as in `token`. Raises ValueError: no token can cause the reason, or it is none.
         """
         return broken_token(self._authority.mint, reason_named(reason), options)

@@ -2,14 +2,24 @@
 
 The command refuses to listen elsewhere. The app, which others may serve, refuses requests that were
 made for another host, because a web page can point its own name at 127.0.0.1 (DNS rebinding), and
-requests that another computer sent.
+requests that another computer sent. A login ends at a loopback URL, and only pages from one may read
+what the issuer answers.
 """
 
+import re
 from ipaddress import IPv6Address, ip_address
 
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+# RFC 3986, and nothing that browsers read in a way of their own: no user name, no backslash, no
+# blank, no fragment. Without ASCII, ignoring case would let letters in that only look alike.
+_URL = re.compile(
+    r"(https?://(localhost|[0-9.]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?)"
+    r"(?:[/?](?:[a-z0-9._~!$&'()*+,;=:@/?-]|%[0-9a-f]{2})*)?",
+    re.ASCII | re.IGNORECASE,
+)
 
 
 def is_loopback(host: str) -> bool:
@@ -17,6 +27,14 @@ def is_loopback(host: str) -> bool:
     if host.lower() == "localhost":
         return True
     return _is_loopback_address(host) is True
+
+
+def loopback_origin(url: str) -> str | None:
+    """The origin of an http or https URL whose host is a loopback one; None for any other text."""
+    found = _URL.fullmatch(url)
+    if found is None or not is_loopback(found[2].strip("[]")) or int(found[3] or 0) > 65_535:
+        return None
+    return found[1]
 
 
 class LoopbackOnly:

@@ -43,9 +43,7 @@ _CLIENTS: Final[dict[Kind, str]] = {
     "client": MACHINE_CLIENT,
     "agent": AGENT_CLIENT,
 }
-_OIDC_SCOPES: Final = frozenset(
-    {"openid", "profile", "email", "address", "phone", "offline_access"}
-)
+OIDC_SCOPES: Final = frozenset({"openid", "profile", "email", "address", "phone", "offline_access"})
 
 
 class _Remove:
@@ -104,7 +102,7 @@ class Mint:
         """The claim set that `token` would sign, in the order of Auth0's samples."""
         dialect, kind = _dialect(options), _kind(options)
         scopes = _words("scopes", options.get("scopes"), _SCOPES[kind])
-        of_the_api = [scope for scope in scopes if scope not in _OIDC_SCOPES]
+        of_the_api = [scope for scope in scopes if scope not in OIDC_SCOPES]
         permissions = _words("permissions", options.get("permissions"), of_the_api)
         client_id = options.get("client_id") or _CLIENTS[kind]
         issued_at = int(self.clock())

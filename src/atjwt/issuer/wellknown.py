@@ -7,7 +7,7 @@ from here, faults included, so that a test in process sees what a test over sock
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from threading import Lock
 from typing import Final, TypeAlias
@@ -19,6 +19,9 @@ from atjwt.issuer.tokens import json_bytes
 
 ELSEWHERE: Final = "/elsewhere"
 """Where the fault `redirect` sends a client: below it, every path answers rightly."""
+
+GRANT_TYPES: Final = ("authorization_code", "client_credentials")
+"""What the token endpoint serves (RFC 6749 sections 4.1 and 4.4)."""
 
 _HTML: Final = b"<!DOCTYPE html><html><body><h1>Service is being updated</h1></body></html>\n"
 _HUGE: Final = 2 * 1024 * 1024
@@ -47,12 +50,13 @@ class WellKnown:
         keys: KeyRing,
         faults: Switchboard,
         max_age: int,
+        scopes: Iterable[str],
         sleep: Callable[[float], Awaitable[None]],
     ) -> None:
         """Works the addresses out once.
 
         issuer: the issuer identifier. max_age: seconds, for the JWKS' `Cache-Control`.
-        sleep: how a fault waits, in seconds.
+        scopes: those of the API. sleep: how a fault waits, in seconds.
         """
         parts = urlsplit(issuer)
         self._issuer = issuer
@@ -60,14 +64,18 @@ class WellKnown:
         self._keys = keys
         self._faults = faults
         self._max_age = max_age
+        self._scopes = tuple(scopes)
         self._sleep = sleep
         self._lock = Lock()
         self.requests: Counter[str] = Counter()
         path = parts.path.rstrip("/")
         jwks_path = f"{path}/.well-known/jwks.json"
         self.token_path = f"{path}/oauth/token"
+        self.authorization_path = f"{path}/authorize"
+        self.login_path = f"{path}/authorize/login"
         self.jwks_uri = self._origin + jwks_path
         self.token_endpoint = self._origin + self.token_path
+        self.authorization_endpoint = self._origin + self.authorization_path
         # OpenID Connect Discovery 1.0 section 4 appends; RFC 8414 section 3.1 inserts before the
         # path. Where the issuer has no path, as at Auth0, the two are the same place.
         self.paths: dict[str, Endpoint] = {
@@ -79,17 +87,25 @@ class WellKnown:
     def metadata(self) -> dict[str, object]:
         """The issuer's metadata (OpenID Connect Discovery 1.0 section 3, RFC 8414 section 2).
 
-        It promises what is served and nothing else: there is no authorization endpoint.
+        It promises what is served and nothing else: there is no userinfo endpoint, for instance.
         """
         return {
             "issuer": self._issuer,
+            "authorization_endpoint": self.authorization_endpoint,
             "token_endpoint": self.token_endpoint,
             "jwks_uri": self.jwks_uri,
-            "response_types_supported": [],
-            "grant_types_supported": ["client_credentials"],
+            "scopes_supported": ["openid", "profile", *self._scopes],
+            "response_types_supported": ["code"],
+            "response_modes_supported": ["query"],
+            "grant_types_supported": list(GRANT_TYPES),
+            "code_challenge_methods_supported": ["S256"],
+            "authorization_response_iss_parameter_supported": True,  # RFC 9207 section 3
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": [self._keys.algorithm],
-            "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+            "token_endpoint_auth_methods_supported": [
+                *("client_secret_basic", "client_secret_post"),  # the machine client
+                "none",  # the app
+            ],
         }
 
     def count(self, path: str) -> None:
