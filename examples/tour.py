@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 from environment import enter
 
-enter("issuer", "uvicorn")
+enter("examples", "uvicorn", "fastapi", "websockets")
 
 import httpx  # noqa: E402 - not before the environment is there
 import uvicorn  # noqa: E402

@@ -13,5 +13,5 @@ sys.path.insert(0, str(ROOT / "examples"))
 from environment import enter  # noqa: E402 - found only now
 
 if __name__ == "__main__":
-    enter("test", "pytest", "hypothesis", "joserfc", "httpx2", "uvicorn", "websockets")
+    enter("test", "pytest", "hypothesis", "joserfc", "httpx2", "uvicorn", "websockets", "fastapi")
     sys.exit(subprocess.call([sys.executable, "-m", "pytest", *sys.argv[1:]], cwd=ROOT))

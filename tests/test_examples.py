@@ -1,11 +1,14 @@
 """Every example runs offline, ends by itself and says what it promises."""
 
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from atjwt.guards import assert_guarded
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -30,6 +33,37 @@ SAYS = {
         "in RFC 9068's: 200 the orders of local-machine@clients, client of https://login.partner",
         "in Auth0's: 401",
     ],
+    "04_fastapi.py": [
+        'nobody, the menu: 200 "the usual"',
+        "a bad token, the menu: 401",
+        'a user, the orders: 200 {"orders of":"auth0|66f0c2"}',
+        "without the permission, a refund: 403",
+        "logged in long ago, a refund: 401",
+        'error="insufficient_user_authentication"',
+        'max_age="600"',
+        'just logged in, a refund: 200 {"refunded":7}',
+        "a user, the stock: 403",
+        "a machine, the stock: 200",
+    ],
+    "05_two_apis.py": [
+        "no token: 401",
+        "/.well-known/oauth-protected-resource/orders",
+        "where to get one: ['https://tenant.eu.auth0.com/']",
+        "a token for orders, sent to /orders/: 200 those of auth0|66f0c2",
+        "a token for orders, sent to /invoices/: 401",
+    ],
+    "06_browser_websocket.py": [
+        "/updates with a token: for auth0|66f0c2: order 7 was packed (subprotocol access-token)",
+        "/updates without one: 401",
+        "/chat with a token: hello auth0|66f0c2",
+        "/chat without one: closed with 1008",
+    ],
+    "07_queue_worker.py": [
+        "export 1 goes back: keys_unavailable, in 1 s",
+        "export 1 done for auth0|66f0c2",
+        "export 2 put aside: wrong_kind",
+        "export 3 put aside: expired",
+    ],
     "tour.py": [
         "access_token, for a user",
         "rfc9068_profile_authz, for a client",
@@ -53,10 +87,36 @@ def run(name: str) -> str:
     return finished.stdout
 
 
+IMPORTED = {"environment.py", "orders_api.py"}
+"""What other examples import."""
+
+
 def test_each_example_is_listed_here() -> None:
     """No example goes untested."""
-    programs = {path.name for path in EXAMPLES.glob("*.py")} - {"environment.py"}
-    assert programs == SAYS.keys()
+    programs = {path.name for path in EXAMPLES.glob("*.py") if not path.name.startswith("test_")}
+    assert programs - IMPORTED == SAYS.keys()
+
+
+def test_the_example_of_a_test_file_passes() -> None:
+    """As a team would run it, with the fixture that comes with the package."""
+    command = [sys.executable, "-m", "pytest", "-q", EXAMPLES / "test_orders_api.py"]
+    finished = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert re.search(r"\b1[0-9] passed", finished.stdout)
+
+
+WITH_AN_APP = [
+    path.name
+    for path in sorted(EXAMPLES.glob("*.py"))
+    if re.search("^app = ", path.read_text("utf-8"), re.MULTILINE)
+]
+
+
+@pytest.mark.parametrize("name", WITH_AN_APP)
+def test_no_route_of_an_example_is_unguarded(name: str) -> None:
+    """Each is guarded, or says that it is public."""
+    assert len(WITH_AN_APP) > 5
+    assert_guarded(runpy.run_path(str(EXAMPLES / name))["app"])
 
 
 @pytest.mark.parametrize("name", SAYS)

@@ -5,7 +5,7 @@ RFC 9068, judges each under its own strict rules, and hands the app one `Princip
 
 The map, in the order in which a request is judged:
 
-    asgi                the middleware; `starlette` has the decorators
+    asgi                the middleware; `starlette` has the decorators, `fastapi` the dependencies
     core/bearer         the Authorization header → the access token
     core/token          its shape
     core/profile        whose token, under which rules
@@ -16,8 +16,8 @@ The map, in the order in which a request is judged:
     core/challenge      what a refused caller is told
     resource_server     joins all of these
 
-Beside it: `errors` (what can go wrong), `events` (what happened), `testing` and `issuer` (a local
-authorization server), `python -m atjwt` (the command line).
+Beside it: `errors` (what can go wrong), `events` (what happened), `guards` (which routes are guarded),
+`testing` and `issuer` (a local authorization server), `python -m atjwt` (the command line).
 """
 
 from atjwt.core.key_record import KeyPolicy

@@ -29,6 +29,7 @@ class Has(Policy):
     names: frozenset[str]
 
     def ways(self, principal: Principal, now: float, leeway: float) -> Ways:
+        """See `Policy`."""
         held: frozenset[str] | None = getattr(principal, self.what)
         if held is not None and self.names <= held:
             return ALLOWED
@@ -40,9 +41,11 @@ class Has(Policy):
         return (Shortfall(permissions=missing, no_permissions_claim=held is None),)
 
     def scopes_needed(self) -> frozenset[str]:
+        """See `Policy`."""
         return self.names if self.what == "scopes" else frozenset()
 
     def merged(self, other: Policy) -> Policy | None:
+        """See `Policy`."""
         if isinstance(other, Has) and other.what == self.what:
             return Has(self.what, self.names | other.names)
         return None
@@ -60,6 +63,7 @@ class OneOf(Policy):
     values: tuple[str, ...]
 
     def ways(self, principal: Principal, now: float, leeway: float) -> Ways:
+        """See `Policy`."""
         held = getattr(principal, self.attribute)
         if held in self.values:
             return ALLOWED
@@ -70,14 +74,17 @@ class OneOf(Policy):
         return (Shortfall(others=((_REASONS[self.attribute], f"{why}; allowed: {self!r}"),)),)
 
     def names_anonymous(self, principal: Principal, now: float, leeway: float) -> bool:
+        """See `Policy`."""
         return self.attribute == "kind" and "anonymous" in self.values
 
     def bounds(self) -> Bounds:
+        """See `Policy`."""
         if self.attribute == "acr":
             return bound(acr=self.values, kind=_AUTHENTICATED)
         return bound(**{self.attribute: self.values})
 
     def merged(self, other: Policy) -> Policy | None:
+        """See `Policy`."""
         if isinstance(other, OneOf) and other.attribute == self.attribute:
             left = tuple(value for value in self.values if value in other.values)
             return OneOf(self.function, self.attribute, left) if left else None
@@ -101,6 +108,7 @@ class Within(Policy):
     seconds: float
 
     def ways(self, principal: Principal, now: float, leeway: float) -> Ways:
+        """See `Policy`."""
         at = principal.authenticated_at
         if at is None:
             why = "auth_time is absent; only the issuer can add it (TrustedIssuer: auth_time_claim)"
@@ -113,9 +121,11 @@ class Within(Policy):
         return (Shortfall(max_age=floor(self.seconds), authentication=(why,)),)
 
     def bounds(self) -> Bounds:
+        """See `Policy`."""
         return bound(kind=_AUTHENTICATED)
 
     def merged(self, other: Policy) -> Policy | None:
+        """See `Policy`."""
         if isinstance(other, Within):
             return Within(min(self.seconds, other.seconds))
         return None
@@ -133,6 +143,7 @@ class Claim(Policy):
     value: str
 
     def ways(self, principal: Principal, now: float, leeway: float) -> Ways:
+        """See `Policy`."""
         held = principal.claim(self.name)
         items = held if isinstance(held, list) and self.how == "contains" else ()
         if (
@@ -144,6 +155,7 @@ class Claim(Policy):
         return (Shortfall(others=((Reason.WRONG_CLAIM, f"not met: {self!r}"),)),)
 
     def bounds(self) -> Bounds:
+        """See `Policy`."""
         # A claim with one value is no array, and has no other value.
         return bound(**{f"claim {self.name}": [self.value if self.how == "equals" else list]})
 
@@ -158,6 +170,7 @@ class Authorized(Policy):
     wanted: tuple[Wanted, ...]
 
     def ways(self, principal: Principal, now: float, leeway: float) -> Ways:
+        """See `Policy`."""
         for entry in principal.authorization_details:
             if all(wanted.held_by(entry) for wanted in self.wanted):
                 return ALLOWED
