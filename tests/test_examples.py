@@ -99,7 +99,7 @@ def test_each_example_is_listed_here() -> None:
 
 def test_the_example_of_a_test_file_passes() -> None:
     """As a team would run it, with the fixture that comes with the package."""
-    command = [sys.executable, "-m", "pytest", "-q", EXAMPLES / "test_orders_api.py"]
+    command = [sys.executable, "-m", "pytest", "-q", str(EXAMPLES / "test_orders_api.py")]
     finished = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert finished.returncode == 0, finished.stdout + finished.stderr
     assert re.search(r"\b1[0-9] passed", finished.stdout)

@@ -8,59 +8,44 @@
 
 Each guard is one dependant and a security scheme of its own, all of one name. It uses what the
 `AccessTokenMiddleware` around it has verified, if that had the very same resource server, and
-verifies otherwise; either way once per request, however many guards ask. A refusal is raised as an
-`HTTPException`, so that the app's own handlers for those, or for `AuthError`, answer it; where there
-is none, it is answered as everywhere else. What the schema says is in `atjwt/openapi.py`.
+verifies otherwise; either way once per request, however many guards ask. How a refusal is answered
+says `atjwt/refusal.py`; an `AuthError` that an endpoint raises is answered alike. What the schema
+says is in `atjwt/openapi.py`.
 """
 
 import inspect
-import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import lru_cache
-from typing import cast
 
 from fastapi import FastAPI, HTTPException
-from fastapi.exception_handlers import http_exception_handler
 from fastapi.openapi.models import SecurityBase as SecurityModel
 from fastapi.params import Depends, Security
 from fastapi.security import SecurityScopes
 from fastapi.security.base import SecurityBase
-from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import HTTPConnection
-from starlette.responses import Response
 
-from atjwt import openapi
+from atjwt import openapi, refusal
 from atjwt.asgi import SCOPE_KEY, Authentication
 from atjwt.core.policy import Policy, all_of
 from atjwt.core.principal import Principal
 from atjwt.errors import AuthError, ConfigurationError
 from atjwt.messages import Scope
 from atjwt.policies import has_scope
+from atjwt.refusal import answer_errors, refused
 from atjwt.resource_server import ResourceServer
-from atjwt.starlette import NONE, Refusal, metadata_routes, to_policy
+from atjwt.starlette import NONE, metadata_routes, to_policy
 
 __all__ = ["AccessTokenScheme", "Guard", "RefusedRequest"]
 
-_OWN_KEY = "atjwt.fastapi"
-"""Where a scheme keeps what it verified, when a middleware with another resource server ran."""
+_OTHERS_KEY = "atjwt.fastapi"
+"""Where schemes keep what they verified, by resource server, when another one came first."""
 
 
-class RefusedRequest(HTTPException):
-    """A refusal, as FastAPI's error handling knows it.
+class RefusedRequest(refusal.RefusedRequest, HTTPException):
+    """A refusal as FastAPI's error handling knows it.
 
-    detail: the body, `{"error": …, "error_description": …}`. error: what was refused, and why.
+    detail: the safe sentence that a stranger is told. error: what was refused, and why.
     """
-
-    def __init__(self, error: AuthError, refusal: Refusal) -> None:
-        status, headers, body = refusal.challenge
-        told = {
-            name.decode("ascii"): value.decode("ascii")
-            for name, value in headers
-            if name not in {b"content-type", b"content-length"}  # another body has its own
-        }
-        super().__init__(status, json.loads(body), told)
-        self.error = error
-        self.refusal = refusal
 
 
 class Guard(SecurityBase):
@@ -98,6 +83,7 @@ class Guard(SecurityBase):
         Raises RefusedRequest, or the AuthError itself where the app has a handler for it.
         """
         scope = connection.scope
+        answer_errors(scope)
         policy = self._policies(tuple(security_scopes.scopes))
         server = self.scheme.resource_server
         request = {"headers": scope["headers"], "method": scope.get("method"), "url": scope["path"]}
@@ -109,14 +95,12 @@ class Guard(SecurityBase):
                 principal = found.principal
             else:
                 principal = await server.authenticate(**request)
-                # What another resource server has verified stays where it is.
-                key = _OWN_KEY if SCOPE_KEY in scope else SCOPE_KEY
-                scope[key] = Authentication(server, principal)
+                _keep(scope, Authentication(server, principal))
             if principal is None and not self.required and policy is None:
                 return None
             return server.authorize(principal, policy, **request)
         except AuthError as error:
-            raise _refused(error, server, scope) from None
+            raise refused(error, server, scope, RefusedRequest) from None
 
     def effective_policy(self, scopes: Sequence[str]) -> Policy | None:
         """The policy together with the scopes that FastAPI's `Security` names."""
@@ -151,7 +135,7 @@ class AccessTokenScheme(Guard):
         token_url: str | None = None,
     ) -> None:
         self.documented = openapi.Documented(
-            scopes=dict(scopes or {}),
+            scopes=dict(scopes) if isinstance(scopes, Mapping) else {},
             description=description,
             authorization_url=authorization_url,
             token_url=token_url,
@@ -164,7 +148,10 @@ class AccessTokenScheme(Guard):
         super().__init__(self, None, required=True)
 
     def requires(
-        self, *policies: Policy, scopes: Sequence[str] = NONE, permissions: Sequence[str] = NONE
+        self,
+        *policies: Policy,
+        scopes: Collection[str] = NONE,
+        permissions: Collection[str] = NONE,
     ) -> Security:
         """A guard: all policies, scopes and permissions must hold.
 
@@ -209,11 +196,16 @@ def declared_public() -> None:
 
 def _verified(scope: Scope, server: ResourceServer) -> Authentication | None:
     """What this very resource server has verified about a request already."""
-    for key in (SCOPE_KEY, _OWN_KEY):
-        found = scope.get(key)
-        if isinstance(found, Authentication) and found.resource_server is server:
-            return found
-    return None
+    found = scope.get(SCOPE_KEY)
+    if isinstance(found, Authentication) and found.resource_server is not server:
+        found = scope.get(_OTHERS_KEY, {}).get(server)
+    return found if isinstance(found, Authentication) else None
+
+
+def _keep(scope: Scope, verified: Authentication) -> None:
+    """Keeps what was verified; what another resource server has verified stays where it is."""
+    if scope.setdefault(SCOPE_KEY, verified) is not verified:
+        scope.setdefault(_OTHERS_KEY, {})[verified.resource_server] = verified
 
 
 async def _overridden(override: Callable[..., object]) -> Principal | None:
@@ -233,19 +225,3 @@ async def _overridden(override: Callable[..., object]) -> Principal | None:
 
 
 _COLLECTING = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-
-
-def _refused(error: AuthError, server: ResourceServer, scope: Scope) -> Exception:
-    """What to raise, so that the app's own handler answers if it has one, and ours if not."""
-    handlers, by_status = scope.get("starlette.exception_handlers", ({}, {}))
-    if any(kind in handlers for kind in type(error).__mro__ if kind is not Exception):
-        return error
-    refused = RefusedRequest(error, Refusal(server.challenge(error)))
-    own = {handlers.get(HTTPException), handlers.get(StarletteHTTPException)}
-    if refused.status_code not in by_status and own <= {None, http_exception_handler}:
-        handlers.setdefault(RefusedRequest, _answer)
-    return refused
-
-
-async def _answer(connection: HTTPConnection, error: Exception) -> Response:
-    return cast("RefusedRequest", error).refusal

@@ -7,7 +7,8 @@ call the guarded one.
 
 from typing import NamedTuple, TypeVar
 
-from atjwt.core.policy import Policy
+from atjwt.core.policy import Policy, all_of
+from atjwt.errors import ConfigurationError
 
 _ATTRIBUTE = "__atjwt_mark__"
 Endpoint = TypeVar("Endpoint", bound=object)
@@ -27,14 +28,21 @@ class Mark(NamedTuple):
 
 
 def mark(endpoint: object, policy: Policy | None) -> None:
-    """Notes that this function or class is guarded by a policy."""
-    setattr(endpoint, _ATTRIBUTE, Mark(endpoint, policy))
+    """Notes that this function or class is guarded by a policy, besides the one it has."""
+    before = mark_of(endpoint)
+    policies = [each for each in (policy, before and before.policy) if each is not None]
+    setattr(endpoint, _ATTRIBUTE, Mark(endpoint, all_of(*policies) if policies else None))
 
 
 def public(endpoint: Endpoint) -> Endpoint:
     """Declares that an endpoint needs no token. It declares and changes nothing: where a middleware
     is around the app, its `public=` must name the path.
+
+    Raises ConfigurationError: it is guarded.
     """
+    before = mark_of(endpoint)
+    if before is not None and not before.public:
+        raise ConfigurationError(["@public: it is guarded by @requires; drop one of the two"])
     setattr(endpoint, _ATTRIBUTE, Mark(endpoint, public=True))
     return endpoint
 

@@ -7,7 +7,8 @@ policy, the responses, and how the docs page logs in.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
@@ -19,6 +20,7 @@ from atjwt.core.policy import Policy, all_of
 from atjwt.core.requirement import Has
 from atjwt.errors import ConfigurationError
 from atjwt.marks import public
+from atjwt.policies import has_scope
 from atjwt.resource_server import ResourceServer
 
 if TYPE_CHECKING:
@@ -50,6 +52,14 @@ def scheme_problems(
         and all(isinstance(text, str) for pair in scopes.items() for text in pair)
     ):
         problems.append('scopes: give what each means, such as {"read:orders": "Read orders"}')
+    else:
+        for name in scopes or ():
+            try:
+                has_scope(name)
+            except ConfigurationError as error:
+                problems += [f"scopes: {problem}" for problem in error.problems]
+    if documented.description is not None and not isinstance(documented.description, str):
+        problems.append("description: give a text")
     if not isinstance(scheme_name, str) or not re.fullmatch(r"[A-Za-z0-9._-]+", scheme_name):
         problems.append("scheme_name: give a name of letters, digits, dots, hyphens, underscores")
     urls = {
@@ -58,7 +68,10 @@ def scheme_problems(
     if len({url is None for url in urls.values()}) == 2:
         problems.append("give both of authorization_url and token_url, or neither")
     for name, url in urls.items():
-        problems += [] if url is None else url_problems(name, url, unsafe_http=False)
+        found = [] if url is None else url_problems(name, url, unsafe_http=False)
+        problems += [
+            problem.partition(", or say ")[0] for problem in found
+        ]  # there is no such switch
     return problems
 
 
@@ -101,20 +114,24 @@ def guards_in(dependant: object, scopes: Sequence[str] = ()) -> Iterator[tuple["
 
 def install(app: FastAPI, scheme: "AccessTokenScheme", *, docs_client_id: str | None) -> None:
     """Completes the documentation of an app; see `AccessTokenScheme.install`."""
-    if not isinstance(app, FastAPI):
-        raise ConfigurationError(["AccessTokenScheme.install: give the FastAPI app"])
-    installed: frozenset[str] = getattr(app.state, "atjwt_schemes", frozenset())
+    problems: list[str] = []
+    installed: frozenset[str] = frozenset()
+    if isinstance(app, FastAPI):
+        installed = getattr(app.state, "atjwt_schemes", installed)
+        problems += _unmeetable(app, scheme)
+    else:
+        problems.append("give the FastAPI app")
     if scheme.name in installed:
-        raise ConfigurationError(
-            [f"AccessTokenScheme.install: this app has a scheme {scheme.name!r} already; install each"
-             " once, and give each its own scheme_name"]
-        )  # fmt: skip
+        problems.append(
+            f"this app has a scheme {scheme.name!r} already; install each once, and give each its own"
+            " scheme_name"
+        )
     if docs_client_id is not None and (
         not isinstance(docs_client_id, str) or not docs_client_id.strip()
     ):
-        raise ConfigurationError(
-            ["AccessTokenScheme.install: docs_client_id: give the id of a single-page app"]
-        )
+        problems.append("docs_client_id: give the id of a single-page app")
+    if problems:
+        raise ConfigurationError(f"AccessTokenScheme.install: {problem}" for problem in problems)
     app.state.atjwt_schemes = installed | {scheme.name}
     app.openapi = _completed(app, scheme, app.openapi)  # type: ignore[method-assign]
     docs = {app.openapi_url, app.docs_url, app.redoc_url, app.swagger_ui_oauth2_redirect_url}
@@ -127,7 +144,8 @@ def install(app: FastAPI, scheme: "AccessTokenScheme", *, docs_client_id: str | 
             "clientId": docs_client_id,
             "usePkceWithAuthorizationCodeGrant": True,
             "additionalQueryStringParams": {
-                "audience": next(iter(scheme.resource_server.audience))
+                **(app.swagger_ui_init_oauth or {}).get("additionalQueryStringParams", {}),
+                "audience": next(iter(scheme.resource_server.audience)),
             },
         }
 
@@ -147,58 +165,87 @@ def _completed(
     return openapi
 
 
-def _complete(schema: Schema, app: FastAPI, scheme: "AccessTokenScheme") -> None:
-    found = False
-    in_use: dict[str, str] = {}
-    contexts = getattr(routing, "iter_route_contexts", iter)(app.routes)
-    for route in contexts:
+def _guarded(
+    app: FastAPI, scheme: "AccessTokenScheme"
+) -> Iterator[tuple[str, Collection[str], list[tuple["Guard", list[str]]]]]:
+    """Path, methods and guards of each route that this scheme guards."""
+    for route in getattr(routing, "iter_route_contexts", iter)(app.routes):
         guards = [
             (guard, scopes)
             for guard, scopes in guards_in(getattr(route, "dependant", None))
             if guard.scheme is scheme
         ]
-        operations = schema.get("paths", {}).get(getattr(route, "path_format", ""), {})
-        for method in getattr(route, "methods", None) or ():
-            operation = operations.get(method.lower())
-            if operation is not None and guards:
-                found = True
-                _document(operation, guards)
-                in_use |= {scope: "" for _, scopes in guards for scope in scopes}
-    if found:
-        components = schema.setdefault("components", {})
-        components.setdefault("schemas", {}).setdefault("AccessRefused", _BODY)
-        written = components.get("securitySchemes", {}).get(scheme.name, {}).get("flows", {})
-        for flow in written.values():
-            flow["scopes"] = {**in_use, **flow.get("scopes", {})}
+        if guards:
+            yield getattr(route, "path_format", ""), getattr(route, "methods", None) or (), guards
 
 
-def _document(operation: Schema, guards: list[tuple["Guard", list[str]]]) -> None:
+def _unmeetable(app: FastAPI, scheme: "AccessTokenScheme") -> Iterator[str]:
+    """What is wrong with the guards of one route together."""
+    for path, _, guards in _guarded(app, scheme):
+        try:
+            _joined(guards)
+        except ConfigurationError as error:
+            yield from (f"{path}: {problem}" for problem in error.problems)
+
+
+def _joined(guards: list[tuple["Guard", list[str]]]) -> Policy | None:
     parts = [guard.effective_policy(scopes) for guard, scopes in guards]
     policies = [policy for policy in parts if policy is not None]
+    return all_of(*policies) if policies else None
+
+
+def _complete(schema: Schema, app: FastAPI, scheme: "AccessTokenScheme") -> None:
+    in_use: dict[str, str] = {}
+    for path, methods, guards in _guarded(app, scheme):
+        policy = _joined(guards)
+        in_use |= {} if policy is None else dict.fromkeys(sorted(_mentioned(policy, "scopes")), "")
+        required = any(guard.required for guard, _ in guards)
+        for method in methods:
+            operation = schema.get("paths", {}).get(path, {}).get(method.lower())
+            if operation is not None:
+                _document(operation, policy, may_be_left_out=policy is None and not required)
+                _demand_all(operation, app.state.atjwt_schemes)
+                schema.setdefault("components", {}).setdefault("schemas", {}).setdefault(
+                    "AccessRefused", deepcopy(_BODY)
+                )
+    schemes = schema.get("components", {}).get("securitySchemes", {})
+    for flow in schemes.get(scheme.name, {}).get("flows", {}).values():
+        flow["scopes"] = {**in_use, **flow.get("scopes", {})}
+
+
+def _document(operation: Schema, policy: Policy | None, *, may_be_left_out: bool) -> None:
     responses = operation.setdefault("responses", {})
-    for status in ("400", "401", *(("403",) if policies else ()), "503"):
-        responses.setdefault(status, _RESPONSES[status])
-    if not policies and not any(guard.required for guard, _ in guards):
+    for status in ("400", "401", *(() if policy is None else ("403",)), "503"):
+        responses.setdefault(status, deepcopy(_RESPONSES[status]))
+    if may_be_left_out:
         security = operation.setdefault("security", [])
         if {} not in security:
-            security.insert(0, {})  # OpenAPI's way to say that it may be left out
-    if policies:
-        policy = all_of(*policies)
+            security.insert(0, {})  # OpenAPI's way to say so
+    if policy is not None:
         text = f"Requires `{policy!r}`."
         described = operation.get("description")
         operation["description"] = f"{described}\n\n{text}" if described else text
         operation["x-atjwt-policy"] = repr(policy)
-        permissions = sorted(_mentioned(policy))
+        permissions = sorted(_mentioned(policy, "permissions"))
         if permissions:
             operation["x-atjwt-permissions"] = permissions
 
 
-def _mentioned(policy: Policy) -> set[str]:
-    """The permissions that a policy mentions."""
+def _demand_all(operation: Schema, names: Collection[str]) -> None:
+    """Of several schemes of ours on one route each is demanded, not one of them (OpenAPI 4.8.30)."""
+    security: list[dict[str, list[str]]] = operation.get("security", [])
+    ours = [each for each in security if each and each.keys() <= {*names}]
+    if len(ours) > 1:
+        joined = {name: scopes for each in ours for name, scopes in each.items()}
+        operation["security"] = [*(each for each in security if each not in ours), joined]
+
+
+def _mentioned(policy: Policy, what: str) -> set[str]:
+    """The scopes, or the permissions, that a policy mentions."""
     if isinstance(policy, Has):
-        return {*policy.names} if policy.what == "permissions" else set()
+        return {*policy.names} if policy.what == what else set()
     parts: Sequence[Policy] = getattr(policy, "policies", ())
-    return {name for part in parts for name in _mentioned(part)}
+    return {name for part in parts for name in _mentioned(part, what)}
 
 
 _BODY: Schema = {

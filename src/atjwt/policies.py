@@ -12,7 +12,8 @@ everybody), and what nobody can meet, such as `is_kind("user") & is_kind("client
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from keyword import iskeyword
 from typing import TypeAlias, get_args
 
 from atjwt.core.configuration import number_problems
@@ -101,10 +102,12 @@ def is_kind(*kinds: Kind) -> Policy:
     Raises ConfigurationError: no kind, or one that there is not.
     """
     known = get_args(Kind)
+    if not kinds:
+        raise ConfigurationError([f"is_kind: give at least one of {', '.join(known)}"])
     for kind in kinds:
         if kind not in known:
             raise ConfigurationError([f"is_kind({kind!r}): give one of {', '.join(known)}"])
-    return OneOf("is_kind", "kind", _names("is_kind", kinds))
+    return OneOf("is_kind", "kind", _sorted("is_kind", kinds))
 
 
 def is_client(*client_ids: str) -> Policy:
@@ -112,7 +115,7 @@ def is_client(*client_ids: str) -> Policy:
 
     Raises ConfigurationError: no id.
     """
-    return OneOf("is_client", "client_id", _names("is_client", client_ids))
+    return OneOf("is_client", "client_id", _sorted("is_client", client_ids))
 
 
 def in_org(*org_ids: str) -> Policy:
@@ -120,7 +123,7 @@ def in_org(*org_ids: str) -> Policy:
 
     Raises ConfigurationError: no id.
     """
-    return OneOf("in_org", "org_id", _names("in_org", org_ids))
+    return OneOf("in_org", "org_id", _sorted("in_org", org_ids))
 
 
 def acr(*values: str) -> Policy:
@@ -174,12 +177,23 @@ def authorization_detail(
         f"authorization_detail({name}=…): give a list of strings"
         for name, values in lists.items()
         if values is not None
-        and (isinstance(values, str) or not all(isinstance(value, str) for value in values))
+        and not (_is_list(values) and all(isinstance(value, str) for value in values))
     ]
+    if identifier is not None and not isinstance(identifier, str):
+        problems.append("authorization_detail(identifier=…): give a string")
     if not isinstance(type, str) or not type.strip():
         problems.append("authorization_detail(type=…): give the type, a string with content")
-    asked = {"type": type, **lists, "identifier": identifier, **members}
-    wanted = {name: _wanted(name, value) for name, value in asked.items() if value is not None}
+    problems += [
+        f"authorization_detail: {name!r} is no name; members are written as arguments"
+        for name in members
+        if not name.isidentifier() or iskeyword(name)
+    ]
+    standard = {"type": type, **lists, "identifier": identifier}
+    asked: dict[str, object] = {
+        name: value for name, value in standard.items() if value is not None
+    }
+    asked |= {name: members[name] for name in sorted(members)}
+    wanted = {name: _wanted(name, value) for name, value in asked.items()}
     problems += [
         f"authorization_detail({name}=…): give a string, a number, True or False, or a list of such"
         for name, found in wanted.items()
@@ -190,11 +204,19 @@ def authorization_detail(
     return Authorized(tuple(found for found in wanted.values() if found is not None))
 
 
+def _is_list(value: object) -> bool:
+    return isinstance(value, Collection) and not isinstance(value, str | bytes | Mapping)
+
+
 def _wanted(name: str, value: object) -> Wanted | None:
-    many = isinstance(value, Collection) and not isinstance(value, str | bytes)
+    many = _is_list(value)
     texts = [json_text(item) for item in (value if many else [value])]  # type: ignore[attr-defined]
     values = sorted({text for text in texts if text is not None})
     return Wanted(name, tuple(values), many) if values and None not in texts else None
+
+
+def _sorted(function: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted(_names(function, names)))
 
 
 def _names(function: str, names: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,9 +1,9 @@
 """Guards for Starlette: decorators, a middleware for a mount, and the typed way to the principal.
 
-A guard asks what the `AccessTokenMiddleware` outside it has verified, checks its policy, and answers
-a refusal itself, so that it does so in nested apps too; where the app has a handler for such errors,
-it raises them. It never lets anything through that it has not seen: where no middleware ran, it says
-so and fails.
+A guard asks what the `AccessTokenMiddleware` outside it has verified, and checks its policy. On an
+endpoint it raises a refusal as an `HTTPException`, which every app can answer, nested ones too; an
+app's own handler for it, or for `AuthError`, does so first. Around an app it answers itself. It never
+lets anything through that it has not seen: where no middleware ran, it says so and fails.
 """
 
 import functools
@@ -18,22 +18,20 @@ from starlette.routing import Route
 from starlette.websockets import WebSocket
 
 from atjwt.asgi import (
-    SCOPE_KEY,
     ASGIApp,
-    Authentication,
     Receive,
     Scope,
     Send,
     answer,
     refuse_to_start,
 )
-from atjwt.core.challenge import Challenge
 from atjwt.core.policy import Policy, all_of
 from atjwt.core.principal import Principal
 from atjwt.errors import AuthError, ConfigurationError, MissingToken
 from atjwt.marks import mark, public
 from atjwt.policies import has_permission, has_scope
 from atjwt.published import HEADERS, Published
+from atjwt.refusal import Refusal, authentication_of, has_own, refused
 from atjwt.resource_server import ResourceServer
 
 __all__ = ["RequiresMiddleware", "metadata_routes", "principal_of", "public", "requires"]
@@ -69,7 +67,7 @@ def principal_of(connection: HTTPConnection) -> Principal:
     Raises MissingToken: nothing was sent, where nothing had to be. ConfigurationError: no
     `AccessTokenMiddleware` is around this app.
     """
-    principal = _authentication(connection.scope).principal
+    principal = authentication_of(connection.scope).principal
     if principal is None:
         raise MissingToken
     return principal
@@ -94,7 +92,7 @@ def requires(
             @functools.wraps(endpoint)
             async def guarded(*args: object, **kwargs: object) -> object:
                 connection = _connection(args, kwargs)
-                refusal = _refusal(connection.scope, policy)
+                refusal = _stop(connection.scope, policy)
                 if refusal is None:
                     return await endpoint(*args, **kwargs)
                 if isinstance(connection, WebSocket):
@@ -107,28 +105,12 @@ def requires(
 
         @functools.wraps(endpoint)
         def guarded_sync(*args: object, **kwargs: object) -> object:
-            return _refusal(_connection(args, kwargs).scope, policy) or endpoint(*args, **kwargs)
+            return _stop(_connection(args, kwargs).scope, policy) or endpoint(*args, **kwargs)
 
         mark(guarded_sync, policy)
         return cast("Endpoint", guarded_sync)
 
     return guard
-
-
-class Refusal(Response):
-    """A refusal as a response of Starlette's, which any app can send, however deep it is nested.
-
-    challenge: what it says.
-    """
-
-    def __init__(self, challenge: Challenge) -> None:
-        headers = {name.decode("ascii"): value.decode("ascii") for name, value in challenge.headers}
-        super().__init__(challenge.body, challenge.status, headers)
-        self.challenge = challenge
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Sends it; to a WebSocket as a denial."""
-        await answer(self.challenge, scope, send)
 
 
 def _refusal(scope: Scope, policy: Policy | None) -> Refusal | None:
@@ -137,9 +119,23 @@ def _refusal(scope: Scope, policy: Policy | None) -> Refusal | None:
         check(scope, policy)
     except AuthError as error:
         handlers, _ = scope.get("starlette.exception_handlers", ({}, {}))
-        if any(kind in handlers for kind in type(error).__mro__ if kind is not Exception):
+        if has_own(handlers, error):
             raise
-        return Refusal(_authentication(scope).resource_server.challenge(error))
+        return Refusal(authentication_of(scope).resource_server.challenge(error))
+    return None
+
+
+def _stop(scope: Scope, policy: Policy | None) -> Refusal | None:
+    """Checks a policy in an endpoint; raises the refusal, so that nothing after it runs. It is
+    returned where no app is around that could answer what is raised.
+    """
+    try:
+        check(scope, policy)
+    except AuthError as error:
+        server = authentication_of(scope).resource_server
+        if "starlette.exception_handlers" in scope:
+            raise refused(error, server, scope) from None
+        return Refusal(server.challenge(error))
     return None
 
 
@@ -220,19 +216,10 @@ def check(scope: Scope, policy: Policy | None) -> Principal:
 
     Raises MissingToken, InsufficientScope; ConfigurationError where no middleware ran.
     """
-    server, principal = _authentication(scope)
+    server, principal = authentication_of(scope)
     return server.authorize(
         principal, policy, headers=scope["headers"], method=scope.get("method"), url=scope["path"]
     )
-
-
-def _authentication(scope: Scope) -> Authentication:
-    found = scope.get(SCOPE_KEY)
-    if not isinstance(found, Authentication):
-        raise ConfigurationError(
-            ["no AccessTokenMiddleware ran for this request: put it around the app"]
-        )
-    return found
 
 
 def _connection(args: tuple[object, ...], kwargs: dict[str, object]) -> HTTPConnection:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from atjwt import AuthError, InsufficientScope, InvalidToken, KeysUnavailable, Reason
 from atjwt.core.challenge import ANSWERS, Challenge, build_challenge
-from atjwt.errors import InvalidRequest, MissingToken
+from atjwt.errors import InsufficientUserAuthentication, InvalidRequest, MissingToken
 
 REALM = "https://api.acme.test/"
 STATUS = {
@@ -18,13 +19,15 @@ STATUS = {
     **dict.fromkeys(
         [
             Reason.MISSING_SCOPE, Reason.MISSING_PERMISSION, Reason.NO_PERMISSIONS_CLAIM,
-            Reason.MISSING_ROLE,
+            Reason.MISSING_ROLE, Reason.WRONG_CLAIM, Reason.WRONG_KIND, Reason.WRONG_CLIENT,
+            Reason.WRONG_ORGANIZATION, Reason.MISSING_AUTHORIZATION_DETAIL,
         ],
         403,
     ),
 }  # fmt: skip
 """All other reasons are answered with 401."""
 CODES = {400: "invalid_request", 401: "invalid_token", 403: "insufficient_scope"}
+STEP_UP = Reason.INSUFFICIENT_USER_AUTHENTICATION
 
 
 def error_of(reason: Reason, detail: str = "marker") -> AuthError:
@@ -33,6 +36,8 @@ def error_of(reason: Reason, detail: str = "marker") -> AuthError:
         return MissingToken(detail=detail)
     if reason is Reason.KEYS_UNAVAILABLE:
         return KeysUnavailable(detail=detail)
+    if reason is STEP_UP:
+        return InsufficientUserAuthentication(detail=detail)
     kinds: dict[int, type[AuthError]] = {400: InvalidRequest, 401: InvalidToken}
     return kinds.get(STATUS.get(reason, 401), InsufficientScope)(reason, detail)
 
@@ -60,11 +65,13 @@ def test_every_reason_has_an_answer() -> None:
 
 @pytest.mark.parametrize("reason", Reason)
 def test_answer(reason: Reason) -> None:
-    """Each reason has the status and the code that RFC 6750 section 3.1 gives it."""
+    """Each reason has the status and the code of RFC 6750 section 3.1, or of RFC 9470 section 3."""
     answer = ANSWERS[reason]
     assert answer.status == STATUS.get(reason, 401)
     if reason is Reason.MISSING_TOKEN:
         assert answer.error is None
+    elif reason is STEP_UP:
+        assert answer.error == "insufficient_user_authentication"
     elif reason is not Reason.KEYS_UNAVAILABLE:
         assert answer.error == CODES[answer.status]
 
@@ -151,6 +158,58 @@ def test_scope() -> None:
     for reason in (Reason.MISSING_PERMISSION, Reason.NO_PERMISSIONS_CLAIM, Reason.MISSING_ROLE):
         lacking = InsufficientScope(reason, permissions=["p"], roles=["r"])
         assert "scope" not in (parameters(build_challenge(lacking, realm=REALM)) or {})
+
+
+# --- step-up (RFC 9470), metadata (RFC 9728) -----------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "added"),
+    [
+        ({}, {}),
+        ({"acr_values": ["hi", "lo"]}, {"acr_values": "hi lo"}),
+        ({"acr_values": ("lo", "hi")}, {"acr_values": "lo hi"}),
+        ({"max_age": 0}, {"max_age": "0"}),
+        (
+            {"max_age": 60, "scopes": {"b", "a"}, "acr_values": ["urn:hi"]},
+            {"acr_values": "urn:hi", "max_age": "60", "scope": "a b"},
+        ),
+    ],
+    ids=repr,
+)
+def test_step_up(settings: dict[str, Any], added: dict[str, str]) -> None:
+    """A new login is asked for with the parameters of RFC 9470 section 3, in their order."""
+    challenge = build_challenge(InsufficientUserAuthentication(**settings), realm=REALM)
+    assert challenge.status == 401
+    sent = parameters(challenge)
+    assert sent is not None
+    known = {"realm": REALM, "error": "insufficient_user_authentication"}
+    known["error_description"] = ANSWERS[STEP_UP].sentence
+    assert list(sent.items()) == list({**known, **added}.items())
+    assert json.loads(challenge.body)["error"] == "insufficient_user_authentication"
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_resource_metadata(reason: Reason) -> None:
+    """Every challenge says where the API's metadata is, if it has any (RFC 9728 section 5.1)."""
+    url = "https://api.acme.test/.well-known/oauth-protected-resource"
+    without = parameters(build_challenge(error_of(reason), realm=REALM))
+    sent = parameters(build_challenge(error_of(reason), realm=REALM, resource_metadata=url))
+    assert sent == (None if without is None else {**without, "resource_metadata": url})
+
+
+@given(st.lists(st.text(max_size=10), max_size=3), st.none() | st.integers(0), st.text(max_size=40))
+def test_nothing_can_be_injected_by_a_login(levels: list[str], age: int | None, url: str) -> None:
+    """Whatever an `acr` or a URL holds, the header is one well-formed challenge of ASCII."""
+    error = InsufficientUserAuthentication(acr_values=levels, max_age=age, scopes=levels)
+    sent = parameters(build_challenge(error, realm=REALM, resource_metadata=url))
+    assert sent is not None
+    assert sent.keys() - {"acr_values", "max_age", "scope"} == {
+        "realm", "error", "error_description", "resource_metadata",
+    }  # fmt: skip
+    assert sent.get("max_age") == (None if age is None else str(age))
+    for name in ("acr_values", "scope"):
+        assert sent.get(name) != "", "an empty list is no list"
 
 
 @given(st.text(max_size=40), st.lists(st.text(max_size=10), max_size=3))

@@ -14,6 +14,7 @@ from atjwt.core.configuration import (
     number_problems,
     profile_problems,
     read_keys,
+    renamed_problems,
     url_problems,
 )
 from atjwt.core.jwk import ALGORITHMS
@@ -297,4 +298,18 @@ def test_blanks_around_an_audience_are_told() -> None:
     """They would refuse every good token."""
     assert audience_problems([" https://api.example.com/"]) == [
         "audience: take the blanks around it away; it is compared exactly"
+    ]
+
+
+# --- claims under a name of their own ------------------------------------------------------------
+
+
+def test_renamed_claims() -> None:
+    """A claim is read under its own name, or under one that means nothing else to a profile."""
+    for name in ("https://acme.test/roles", "roles", "app_roles", None):
+        assert renamed_problems({"roles": name}) == []
+    assert renamed_problems({"roles": "permissions", "acr": "", "auth_time": 5}) == [
+        "roles_claim: permissions means something else; give the claim it is in",
+        "acr_claim: give the claim's name, or leave it out",
+        "auth_time_claim: give the claim's name, or leave it out",
     ]

@@ -13,7 +13,7 @@ from atjwt import (
     KeysUnavailable,
     Reason,
 )
-from atjwt.errors import InvalidRequest, MissingToken
+from atjwt.errors import InsufficientUserAuthentication, InvalidRequest, MissingToken
 
 LACKING = InsufficientScope(
     Reason.MISSING_SCOPE, "scope lacks a", scopes=["a"], permissions=["p"], roles=["r"]
@@ -24,6 +24,10 @@ ERRORS: list[AuthError] = [
     InvalidToken(Reason.EXPIRED, "exp has passed"),
     InvalidToken(Reason.EXPIRED),
     LACKING,
+    InsufficientUserAuthentication(
+        detail="too old", acr_values=["b", "a"], max_age=5, scopes=["a"]
+    ),
+    InsufficientUserAuthentication(),
     KeysUnavailable(detail="cannot be fetched", retry_after=7),
 ]
 
@@ -56,6 +60,18 @@ def test_defaults() -> None:
     assert KeysUnavailable().reason is Reason.KEYS_UNAVAILABLE
     assert KeysUnavailable().retry_after == 1
     assert InsufficientScope(Reason.MISSING_ROLE).roles == frozenset()
+    login = InsufficientUserAuthentication()
+    assert login.reason is Reason.INSUFFICIENT_USER_AUTHENTICATION
+    assert (login.acr_values, login.max_age, login.scopes) == ((), None, frozenset())
+
+
+def test_a_login_is_kept_in_order() -> None:
+    """Which `acr` is preferred stays in its order, and nothing of it can be changed."""
+    levels = ["b", "a"]
+    login = InsufficientUserAuthentication(acr_values=levels, max_age=60, scopes=levels)
+    levels.clear()
+    assert (login.acr_values, login.max_age, login.scopes) == (("b", "a"), 60, frozenset("ab"))
+    assert not isinstance(login, InsufficientScope)
 
 
 def test_configuration_error() -> None:

@@ -115,13 +115,14 @@ SHARED = (
     "authorization_details", "roles", "groups", "display_name", "identity", "is_authenticated",
 )  # fmt: skip
 OF_A_DIALECT = {"profile", "permissions", "token_id", "payload", "claims"}
+OF_AN_ISSUER = {"renamed"}
 
 
 def test_every_field_is_shared_or_not() -> None:
     """Each field of a principal is compared below, or is one that a dialect does not carry."""
     stored = {field.name for field in dataclasses.fields(Principal)}
     computed = {name for name, value in vars(Principal).items() if isinstance(value, property)}
-    assert stored | computed == set(SHARED) | OF_A_DIALECT
+    assert stored | computed == set(SHARED) | OF_A_DIALECT | OF_AN_ISSUER
 
 
 @given(grants)
@@ -151,7 +152,7 @@ def test_fields() -> None:
         "issuer": ISSUER, "subject": "auth0|66f0c2", "client_id": "CLIENTaaaa", "kind": "user",
         "scopes": {"openid", "read:items"}, "permissions": {"read:items", "write:items"},
         "profile": RFC9068, "audience": (API, USERINFO), "issued_at": ISSUED, "expires_at": EXPIRES,
-        "token_id": "Qm1xJrWb7Vn0sKdT4cYh2A", "tenant": None, "confirmation": (),
+        "token_id": "Qm1xJrWb7Vn0sKdT4cYh2A", "tenant": None, "confirmation": (), "renamed": (),
         "payload": json_text(grant.claims("rfc9068_profile_authz")),
     }  # fmt: skip
 
@@ -339,6 +340,73 @@ def test_starlette() -> None:
     who = principal(AUTH0, good_claims(AUTH0, sub="auth0|6f"))
     assert who.is_authenticated is True
     assert who.display_name == who.identity == "auth0|6f"
+
+
+# --- claims that an issuer names otherwise -------------------------------------------------------
+
+NAMED = TrustedIssuer.auth0(
+    "acme.eu.auth0.com",
+    algorithms=["ES256"],
+    roles_claim="https://acme.test/roles",
+    auth_time_claim="https://acme.test/auth_time",
+    acr_claim="https://acme.test/acr",
+)
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=str)
+def test_renamed(profile: Profile) -> None:
+    """Roles, `auth_time` and `acr` are read where the issuer writes them, and there only."""
+    there = {"https://acme.test/roles": ["a"], "https://acme.test/acr": "hi"}
+    there["https://acme.test/auth_time"] = 1.5  # type: ignore[assignment]
+    elsewhere = {"roles": ["b"], "auth_time": 9, "acr": "lo"}
+    who = principal(profile, good_claims(profile, **there, **elsewhere), issuer=NAMED)
+    assert (who.roles, who.authenticated_at, who.acr) == (frozenset("a"), 1.5, "hi")
+    assert who.has_role("a")
+    assert not who.has_role("b")
+    usual = principal(profile, good_claims(profile, **there, **elsewhere))
+    assert (usual.roles, usual.authenticated_at, usual.acr) == (frozenset("b"), 9, "lo")
+    assert who != usual
+    missing = principal(profile, good_claims(profile, **elsewhere), issuer=NAMED)
+    assert (missing.roles, missing.authenticated_at, missing.acr) == (frozenset(), None, None)
+
+
+@pytest.mark.parametrize(
+    "value", [True, "2026-09-21T12:00:00Z", "5", [5], {}, -1, 2**53 + 1, None], ids=repr
+)
+def test_renamed_of_the_wrong_type(value: object) -> None:
+    """A mapped claim is not checked with the token: of the wrong type it says nothing."""
+    claims = {name: value for _, name in NAMED.renamed}
+    who = principal(AUTH0, good_claims(AUTH0, **claims), issuer=NAMED)
+    assert who.authenticated_at is None
+    assert who.roles == set()
+    assert who.acr == (value if isinstance(value, str) else None)
+    empty = principal(AUTH0, good_claims(AUTH0, **{"https://acme.test/acr": ""}), issuer=NAMED)
+    assert empty.acr is None
+
+
+def test_renamed_travels() -> None:
+    """A principal whose claims are named otherwise can be hashed, copied, pickled and compared."""
+    claims = good_claims(RFC9068, **{"https://acme.test/roles": ["a"]})
+    who = principal(RFC9068, claims, issuer=NAMED)
+    for other in (pickle.loads(pickle.dumps(who)), copy.deepcopy(who), copy.copy(who)):
+        assert other == who
+        assert hash(other) == hash(who)
+        assert other.roles == {"a"}
+    assert who != dataclasses.replace(who, renamed=())
+    assert len({who, dataclasses.replace(who, renamed=())}) == 2
+
+
+def test_claim() -> None:
+    """One claim is read by its name in the token, as a copy; None where there is none."""
+    who = principal(AUTH0, good_claims(AUTH0, plan={"tiers": ["a"]}, **{"a.b": 1}))
+    plan = who.claim("plan")
+    assert plan == {"tiers": ["a"]}
+    assert isinstance(plan, dict)
+    plan["tiers"].append("b")
+    assert who.claim("plan") == who.claims["plan"] == {"tiers": ["a"]}
+    assert who.claim("a.b") == 1
+    for name in ("a", "plan.tiers", "", "Plan"):
+        assert who.claim(name) is None
 
 
 # --- a value -------------------------------------------------------------------------------------

@@ -180,6 +180,54 @@ def test_auth0_slash() -> None:
     assert 'TrustedIssuer.auth0("acme.eu.auth0.com")' in problem
 
 
+# --- claims under a name of its own --------------------------------------------------------------
+
+NAMES = {
+    "roles_claim": "https://acme.test/roles",
+    "auth_time_claim": "https://acme.test/auth_time",
+    "acr_claim": "https://acme.test/acr",
+}
+
+
+def test_renamed() -> None:
+    """What an Action adds under a name with a namespace is read as the claim that it stands for."""
+    pairs = tuple((argument.removesuffix("_claim"), name) for argument, name in NAMES.items())
+    for issuer in (
+        TrustedIssuer(ISSUER, **NAMES),  # type: ignore[arg-type]
+        TrustedIssuer.auth0("acme.eu.auth0.com", **NAMES),  # type: ignore[arg-type]
+    ):
+        assert issuer.renamed == pairs
+        assert dataclasses.replace(issuer, tenant="acme").renamed == pairs
+        assert dataclasses.replace(issuer, acr_claim=None).renamed == pairs[:2]
+    assert TrustedIssuer(ISSUER).renamed == ()
+    assert TrustedIssuer(ISSUER, acr_claim="acr").renamed == (("acr", "acr"),)
+    with pytest.raises((TypeError, ValueError)):
+        TrustedIssuer(ISSUER, renamed=pairs)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("argument", NAMES)
+@pytest.mark.parametrize("name", ["", " ", 5, ["roles"], True], ids=repr)
+def test_no_claim_name(argument: str, name: Any) -> None:
+    """The name of a claim is a string with content."""
+    assert problems(ISSUER, **{argument: name}) == (
+        f"TrustedIssuer: {argument}: give the claim's name, or leave it out",
+    )
+
+
+@pytest.mark.parametrize(
+    ("argument", "name"),
+    [
+        ("roles_claim", "permissions"), ("roles_claim", "scope"), ("roles_claim", "sub"),
+        ("auth_time_claim", "iat"), ("auth_time_claim", "exp"), ("acr_claim", "amr"),
+        ("acr_claim", "client_id"), ("acr_claim", "azp"), ("acr_claim", "auth_time"),
+    ],
+)  # fmt: skip
+def test_a_claim_that_means_something_else(argument: str, name: str) -> None:
+    """No claim of the standard is read as another: an `iat` is no login, a permission is no role."""
+    (problem,) = problems(ISSUER, **{argument: name})
+    assert problem.startswith(f"TrustedIssuer: {argument}: {name} means something else; ")
+
+
 # --- by its identifier alone ---------------------------------------------------------------------
 
 

@@ -35,6 +35,7 @@ options:
 commands:
   COMMAND
     issuer    run a local authorization server for development
+    routes    list the routes of an app and what guards them
 """
 
 ISSUER_HELP = """\

@@ -6,6 +6,14 @@ that is not needed is an error itself.
 
 from atjwt import AUTH0, KeyPolicy, Principal, ResourceServer, TrustedIssuer, has_scope
 from atjwt.asgi import AccessTokenMiddleware
+from atjwt.policies import (
+    acr,
+    authenticated_within,
+    authorization_detail,
+    has_claim,
+    in_org,
+    is_kind,
+)
 from atjwt.starlette import principal_of, requires
 
 SERVER = ResourceServer(audience="a", issuers=[TrustedIssuer.auth0("a.auth0.com")])
@@ -47,6 +55,20 @@ def bare_names() -> None:
     has_scope(["read:orders"])  # type: ignore[arg-type]
     has_scope("a") & "b"  # type: ignore[operator]
     SERVER.authorize(None, "read:orders")  # type: ignore[arg-type]
+
+
+def misasked() -> None:
+    """What cannot be asked for is stopped: a misspelt kind, a value that JSON has no scalar for."""
+    is_kind("machine")  # type: ignore[arg-type]
+    in_org(["org_1"])  # type: ignore[arg-type]
+    acr(1)  # type: ignore[arg-type]
+    authenticated_within("5m")  # type: ignore[arg-type]
+    has_claim("plan", "gold")  # type: ignore[call-arg]
+    has_claim("plan", equals=["gold"])  # type: ignore[arg-type]
+    authorization_detail("account")  # type: ignore[call-arg]
+    authorization_detail(actions=["read"])  # type: ignore[call-arg]
+    authorization_detail(type="account", limit=None)  # type: ignore[arg-type]
+    TrustedIssuer.auth0("a.auth0.com", roles_claim=["roles"])  # type: ignore[arg-type]
 
 
 def frozen(who: Principal, issuer: TrustedIssuer) -> None:

@@ -33,8 +33,19 @@ from atjwt import (
 from atjwt.asgi import AccessTokenMiddleware
 from atjwt.core.challenge import Challenge
 from atjwt.core.profile import Profile
+from atjwt.errors import InsufficientUserAuthentication
 from atjwt.events import AccessDenied, Event, KeysFailed, KeysRefreshed, TokenAccepted, TokenRefused
 from atjwt.health import Health
+from atjwt.policies import (
+    Kind,
+    acr,
+    authenticated_within,
+    authorization_detail,
+    has_claim,
+    in_org,
+    is_client,
+    is_kind,
+)
 from atjwt.starlette import RequiresMiddleware, principal_of, requires
 
 
@@ -72,6 +83,12 @@ SERVER = ResourceServer(
         ),
         TrustedIssuer("https://third.example.org", jwks={"keys": []}, tenant="acme"),
         TrustedIssuer("https://fourth.example.org", secret=b"x" * 32),
+        TrustedIssuer.auth0(
+            "other.eu.auth0.com",
+            roles_claim="https://acme.com/roles",
+            auth_time_claim="https://acme.com/auth_time",
+            acr_claim="https://acme.com/acr",
+        ),
     ],
     leeway=0.5,
     observers=[observe, print],
@@ -89,6 +106,20 @@ def values() -> None:
     assert_type(AUTH0, Profile)
     assert_type(ResourceServer.from_env(leeway=5), ResourceServer)
     assert_type(SERVER.health(), Health)
+
+
+def policies(kind: Kind) -> None:
+    """Every policy is one, whatever it asks for, and joins with every other."""
+    assert_type(is_kind(kind, "client"), Policy)
+    assert_type(is_client("a") & in_org("b"), Policy)
+    assert_type(acr("a", "b") | authenticated_within(0.5), Policy)
+    assert_type(has_claim("https://acme.com/plan", equals=True), Policy)
+    assert_type(has_claim("https://acme.com/plans", contains=1.5), Policy)
+    detail = authorization_detail(
+        type="account", actions={"read"}, locations=["https://a.example"], identifier="x"
+    )
+    assert_type(detail & POLICY, Policy)
+    assert_type(POLICY.scopes_needed(), frozenset[str])
 
 
 async def judged(token: str, headers: list[tuple[bytes, bytes]]) -> None:
@@ -117,6 +148,9 @@ def principal(who: Principal) -> None:
     assert_type(who.claims, dict[str, object])
     assert_type(who.actor, Mapping[str, object] | None)
     assert_type(who.roles, frozenset[str])
+    assert_type(who.acr, str | None)
+    assert_type(who.authenticated_at, float | None)
+    assert_type(who.claim("https://acme.com/plan"), object)
     assert_type(who.has_scope("a", "b"), bool)
 
 
@@ -130,6 +164,9 @@ def errors(error: AuthError) -> None:
     assert_type(body, bytes)
     if isinstance(error, InsufficientScope):
         assert_type(error.scopes, frozenset[str])
+    if isinstance(error, InsufficientUserAuthentication):
+        assert_type(error.acr_values, tuple[str, ...])
+        assert_type(error.max_age, int | None)
     if isinstance(error, KeysUnavailable):
         assert_type(error.retry_after, float)
     assert_type(ConfigurationError(["a"]).problems, tuple[str, ...])

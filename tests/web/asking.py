@@ -156,11 +156,17 @@ _PARAMETER = re.compile(
     r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+)=\"([\x20-\x21\x23-\x5b\x5d-\x7e]*)\"(, (?=[a-z])|$)"
 )
 _SCOPE_TOKENS = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*")
-_STATUS = {"invalid_request": 400, "invalid_token": 401, "insufficient_scope": 403, None: 401}
+_STATUS = {
+    "invalid_request": 400,
+    "invalid_token": 401,
+    "insufficient_scope": 403,
+    "insufficient_user_authentication": 401,
+    None: 401,
+}
 
 
 def read_challenge(value: bytes) -> dict[str, str]:
-    """The parameters of one Bearer challenge and nothing else (RFC 6750 section 3)."""
+    """The parameters of one Bearer challenge and nothing else (RFC 6750 3, RFC 9470 3, RFC 9728 5.1)."""
     scheme, blank, rest = value.decode("ascii").partition(" ")
     assert (scheme, blank) == ("Bearer", " ")
     found: dict[str, str] = {}
@@ -172,7 +178,13 @@ def read_challenge(value: bytes) -> dict[str, str]:
         assert name not in found, f"{name} appears twice"
         found[name] = text
         position = matched.end()
-    assert found.keys() <= {"realm", "error", "error_description", "scope"}
+    step_up = {"acr_values", "max_age"}
+    assert found.keys() <= {
+        "realm", "error", "error_description", "scope", "resource_metadata", *step_up,
+    }  # fmt: skip
+    assert not found.keys() & step_up or found["error"] == "insufficient_user_authentication"
+    assert "acr_values" not in found or _SCOPE_TOKENS.fullmatch(found["acr_values"])
+    assert "max_age" not in found or re.fullmatch("0|[1-9][0-9]*", found["max_age"])
     assert "realm" in found
     assert ("error" in found) == ("error_description" in found)
     assert "scope" not in found or _SCOPE_TOKENS.fullmatch(found["scope"])
@@ -181,7 +193,7 @@ def read_challenge(value: bytes) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What a refused caller is told. error, scope: of the challenge."""
+    """What a refused caller is told. error, scope, acr_values, max_age: of the challenge."""
 
     status: int
     error: str | None
@@ -190,6 +202,8 @@ class Refusal:
     scope: str | None
     retry_after: int | None
     code: str
+    acr_values: str | None = None
+    max_age: int | None = None
 
 
 def read_refusal(answer: Answer) -> Refusal:
@@ -212,8 +226,20 @@ def read_refusal(answer: Answer) -> Refusal:
     error = found.get("error")
     assert answer.status == _STATUS[error]
     assert error is None or (error, found["error_description"]) == (code, sentence)
-    assert found.get("scope") is None or error == "insufficient_scope"
-    return Refusal(answer.status, error, sentence, found["realm"], found.get("scope"), None, code)
+    assert found.get("scope") is None or error in {
+        "insufficient_scope", "insufficient_user_authentication",
+    }  # fmt: skip
+    return Refusal(
+        answer.status,
+        error,
+        sentence,
+        found["realm"],
+        found.get("scope"),
+        None,
+        code,
+        found.get("acr_values"),
+        int(found["max_age"]) if "max_age" in found else None,
+    )
 
 
 def refusal(app: ASGIApp, headers: Pairs = (), **members: Any) -> Refusal:

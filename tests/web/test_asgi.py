@@ -27,6 +27,15 @@ from atjwt import (
 from atjwt.asgi import SCOPE_KEY, AccessTokenMiddleware, Authentication, Receive, Scope, Send
 from atjwt.events import AccessDenied, Event, TokenAccepted, TokenRefused
 from atjwt.issuer.tokens import DIALECTS, Dialect
+from atjwt.policies import (
+    acr,
+    authenticated_within,
+    authorization_detail,
+    has_claim,
+    in_org,
+    is_client,
+    is_kind,
+)
 from atjwt.starlette import RequiresMiddleware, check
 from atjwt.testing import LocalIssuer
 from web.asking import (
@@ -282,12 +291,24 @@ _STATUS = {
     Reason.MISSING_PERMISSION: 403,
     Reason.NO_PERMISSIONS_CLAIM: 403,
     Reason.MISSING_ROLE: 403,
+    Reason.WRONG_CLAIM: 403,
+    Reason.WRONG_KIND: 403,
+    Reason.WRONG_CLIENT: 403,
+    Reason.WRONG_ORGANIZATION: 403,
+    Reason.MISSING_AUTHORIZATION_DETAIL: 403,
+    Reason.INSUFFICIENT_USER_AUTHENTICATION: 401,
 }
 _POLICIES = {
     Reason.MISSING_SCOPE: has_scope("read:orders"),
     Reason.MISSING_PERMISSION: has_permission("orders:admin"),
     Reason.NO_PERMISSIONS_CLAIM: has_permission("orders:admin"),
     Reason.MISSING_ROLE: has_role("auditor"),
+    Reason.WRONG_CLAIM: has_claim("https://example.com/plan", equals="gold"),
+    Reason.WRONG_KIND: is_kind("user", "agent"),
+    Reason.WRONG_CLIENT: is_client("orders-app"),
+    Reason.WRONG_ORGANIZATION: in_org("org_1"),
+    Reason.MISSING_AUTHORIZATION_DETAIL: authorization_detail(type="account"),
+    Reason.INSUFFICIENT_USER_AUTHENTICATION: acr("urn:high") & authenticated_within(60),
 }
 
 
@@ -348,7 +369,7 @@ def test_one_stable_reason_per_cause(
 def test_the_table_of_statuses_covers_every_reason_once(app: AccessTokenMiddleware) -> None:
     """A new reason must be given a status by whoever adds it; 401 is for what the token is."""
     four_hundred_ones = [reason for reason in Reason if reason not in _STATUS]
-    assert len(four_hundred_ones) == len(Reason) - 8
+    assert len(four_hundred_ones) == len(Reason) - 14
     for reason in four_hundred_ones:
         told = app.resource_server.challenge(InvalidToken(reason))
         assert told.status == 401

@@ -10,7 +10,7 @@ from starlette.endpoints import HTTPEndpoint
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.routing import Mount, Route, Router, WebSocketRoute
 from starlette.testclient import TestClient, WebSocketDenialResponse
 from starlette.websockets import WebSocket
 
@@ -116,24 +116,30 @@ def test_an_app_that_handles_such_errors_is_asked(
         assert client.get("/sub/function", headers=issuer.headers(scopes=["x"])).status_code == 418
 
 
-def test_a_refusal_is_a_response_for_whoever_calls_the_endpoint(
+def test_a_refusal_stops_whoever_calls_the_endpoint(
     server: ResourceServer, issuer: LocalIssuer
 ) -> None:
-    """A framework that serializes what is no response must not make a 200 of it."""
+    """What asks a guarded function and goes on with what it gets does not go on."""
     seen: list[object] = []
 
     async def caller(request: Request) -> Response:
-        answer = await by_function(request)
-        seen.append(answer)
-        return answer
+        seen.append(await by_function(request))
+        return Response("went on")
 
     with TestClient(_outer(server, Starlette(routes=[Route("/", caller)]))) as client:
         answer = client.get("/sub/", headers=issuer.headers(scopes=["x"]))
-    (response,) = seen
-    assert isinstance(response, Response)
-    assert response.status_code == answer.status_code == 403
-    assert response.body == answer.content
-    assert response.headers["www-authenticate"] == answer.headers["www-authenticate"]
+    assert (seen, answer.status_code) == ([], 403)
+    assert answer.json()["error"] == "insufficient_scope"
+    assert 'error="insufficient_scope"' in answer.headers["www-authenticate"]
+
+
+def test_where_no_app_could_answer_a_refusal_is_returned(
+    server: ResourceServer, issuer: LocalIssuer
+) -> None:
+    """A router alone has nobody who answers what is raised."""
+    app = AccessTokenMiddleware(Router([Route("/", by_function)]), resource_server=server)
+    answer = TestClient(app).get("/", headers=issuer.headers(scopes=["x"]))
+    assert (answer.status_code, answer.json()["error"]) == (403, "insufficient_scope")
 
 
 def test_of_several_guarded_bases_each_is_asked(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import cast
 
-from atjwt.cli import issuer
+from atjwt.cli import issuer, routes
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,4 +29,5 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"atjwt {version('atjwt')}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     issuer.add_to(commands)
+    routes.add_to(commands)
     return parser

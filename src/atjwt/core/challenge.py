@@ -161,8 +161,8 @@ def _parameters(error: AuthError, answer: Answer, realm: str) -> dict[str, str]:
     if answer.error is not None:
         parameters |= {"error": answer.error, "error_description": answer.sentence}
     if isinstance(error, InsufficientUserAuthentication):
-        if error.acr_values:
-            parameters["acr_values"] = " ".join(error.acr_values)
+        acr_values = " ".join(filter(None, map(_quotable, error.acr_values)))
+        parameters |= {"acr_values": acr_values} if acr_values else {}
         if error.max_age is not None:
             parameters["max_age"] = str(error.max_age)
     if isinstance(error, InsufficientScope | InsufficientUserAuthentication):

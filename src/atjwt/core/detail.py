@@ -38,4 +38,7 @@ def json_text(value: object) -> str | None:
         if not isfinite(value):
             return None
         value = int(value) if value.is_integer() else value
-    return json.dumps(value) if isinstance(value, str | int | float) else None
+    try:
+        return json.dumps(value) if isinstance(value, str | int | float) else None
+    except ValueError:  # more digits than are written as text
+        return None

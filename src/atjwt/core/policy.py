@@ -69,11 +69,11 @@ class _AllOf(Policy):
     policies: tuple[Policy, ...]
 
     def ways(self, principal: Principal, now: float, leeway: float) -> Ways:
+        lacking = [policy.ways(principal, now, leeway) for policy in self.policies]
         total = ALLOWED
-        for policy in self.policies:
-            lacking = policy.ways(principal, now, leeway)
-            if lacking is not ALLOWED:
-                total = _nearest(had.joined(more) for had in total for more in lacking)
+        # Those with little choice first: what they need is then at hand when others choose.
+        for ways in sorted((ways for ways in lacking if ways is not ALLOWED), key=len):
+            total = _nearest(had.joined(more) for had in total for more in ways)
         return total
 
     def names_anonymous(self, principal: Principal, now: float, leeway: float) -> bool:
@@ -128,7 +128,7 @@ def all_of(*policies: Policy) -> Policy:
     Raises ConfigurationError: none is given, one is no policy, or nobody can meet all of them.
     """
     parts: list[Policy] = []
-    for policy in _parts(_AllOf, policies):
+    for policy in dict.fromkeys(_parts(_AllOf, policies)):
         for index, part in enumerate(parts):
             merged = part.merged(policy)
             if merged is not None:

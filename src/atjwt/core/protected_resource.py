@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from atjwt.core.configuration import is_loopback, url_problems
+from atjwt.core.configuration import url_problems
 from atjwt.errors import ConfigurationError
 
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
@@ -38,19 +38,19 @@ class ProtectedResource:
 
     def __post_init__(self) -> None:
         problems = url_problems("resource", self.resource, unsafe_http=False)
-        if not problems:
-            parts = urlsplit(self.resource)
-            if parts.scheme != "https" and not is_loopback(parts.hostname):
-                problems.append("resource: give an https URL (RFC 9728 section 1.2)")
-        if isinstance(self.scopes_supported, str) or not all(
-            isinstance(scope, str) and scope for scope in self.scopes_supported
+        scopes = self.scopes_supported
+        if (
+            isinstance(scopes, str)
+            or not isinstance(scopes, Collection)
+            or not all(isinstance(scope, str) and scope for scope in scopes)
         ):
             problems.append('scopes_supported: give a list, such as ["read:orders"]')
+        members = {} if self.members is None else self.members
         taken = {"resource", "authorization_servers", "bearer_methods_supported"}
-        for name in sorted(taken & (self.members or {}).keys()):
+        for name in sorted(taken.intersection(members if isinstance(members, Mapping) else ())):
             problems.append(f"members: {name} is written by itself; take it out")
         try:
-            json.dumps(dict(self.members or {}))
+            json.dumps(dict(members), allow_nan=False)
         except (TypeError, ValueError):
             problems.append("members: give what JSON can write")
         if problems:

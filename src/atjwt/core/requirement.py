@@ -20,6 +20,8 @@ from atjwt.errors import Reason
 _AUTHENTICATED = ("user", "agent")
 """Kinds behind which a person may have been authenticated."""
 
+_NO_LOGIN: Ways = (Shortfall(others=((Reason.WRONG_KIND, "there is no user who could log in"),)),)
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Has(Policy):
@@ -68,6 +70,8 @@ class OneOf(Policy):
         if held in self.values:
             return ALLOWED
         why = f"{self.attribute} is absent" if held is None else f"{self.attribute} is another"
+        if self.attribute == "acr" and principal.kind not in _AUTHENTICATED:
+            return _NO_LOGIN
         if self.attribute == "acr":
             hint = "; only the issuer can add it (TrustedIssuer: acr_claim)" if held is None else ""
             return (Shortfall(acr_values=self.values, authentication=(why + hint,)),)
@@ -85,7 +89,8 @@ class OneOf(Policy):
 
     def merged(self, other: Policy) -> Policy | None:
         """See `Policy`."""
-        if isinstance(other, OneOf) and other.attribute == self.attribute:
+        # Two orders of preference are not made one.
+        if isinstance(other, OneOf) and other.attribute == self.attribute != "acr":
             left = tuple(value for value in self.values if value in other.values)
             return OneOf(self.function, self.attribute, left) if left else None
         return None
@@ -110,6 +115,8 @@ class Within(Policy):
     def ways(self, principal: Principal, now: float, leeway: float) -> Ways:
         """See `Policy`."""
         at = principal.authenticated_at
+        if at is None and principal.kind not in _AUTHENTICATED:
+            return _NO_LOGIN
         if at is None:
             why = "auth_time is absent; only the issuer can add it (TrustedIssuer: auth_time_claim)"
         elif now - at > self.seconds + leeway:
@@ -131,7 +138,7 @@ class Within(Policy):
         return None
 
     def __repr__(self) -> str:
-        return f"authenticated_within({self.seconds:g})"
+        return f"authenticated_within({json_text(self.seconds)})"
 
 
 @dataclass(frozen=True, slots=True, repr=False)

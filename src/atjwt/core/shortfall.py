@@ -5,6 +5,7 @@ from typing import NamedTuple
 from atjwt.errors import AuthError, InsufficientScope, InsufficientUserAuthentication, Reason
 
 _NONE: frozenset[str] = frozenset()
+_TWO_LOGINS = (Reason.WRONG_CLAIM, "no acr would do for all of it")
 
 
 class Shortfall(NamedTuple):
@@ -29,13 +30,18 @@ class Shortfall(NamedTuple):
     def joined(self, other: "Shortfall") -> "Shortfall":
         """What is lacking where both are needed."""
         ages = [age for age in (self.max_age, other.max_age) if age is not None]
+        levels = self.acr_values or other.acr_values
+        if self.acr_values and other.acr_values:
+            levels = tuple(level for level in self.acr_values if level in other.acr_values)
+        # One login gives one `acr`; where no value does for both, there is no such login.
+        both = () if levels or not self.acr_values else (_TWO_LOGINS,)
         return Shortfall(
             self.scopes | other.scopes,
             self.permissions | other.permissions,
             self.roles | other.roles,
             self.no_permissions_claim or other.no_permissions_claim,
-            (*self.others, *(each for each in other.others if each not in self.others)),
-            self.acr_values or other.acr_values,
+            tuple(dict.fromkeys((*self.others, *other.others, *both))),
+            levels,
             min(ages, default=None),
             tuple(dict.fromkeys(self.authentication + other.authentication)),
         )
