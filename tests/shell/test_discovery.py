@@ -182,8 +182,8 @@ def test_keys_that_moved_are_found_within_a_day(
     wire.routes["/moved"] = wire.routes[JWKS]
     wire.routes[JWKS] = document(wire.issuer.jwks())
     wire.routes[METADATA] = document({**wire.issuer.metadata(), "jwks_uri": f"{wire.url}moved"})
-    wire.issuer.rotate()
-    wire.issuer.rotate()
+    wire.issuer.rotate_keys()
+    wire.issuer.rotate_keys()
     clock.advance(DAY)
     assert reason_of(server, wire.issuer.token()) is Reason.UNKNOWN_KEY
     eventually(lambda: wire.fetches[0] == 2)

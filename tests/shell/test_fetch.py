@@ -445,8 +445,8 @@ def test_the_context_is_made_once_and_off_the_loop(
         assert makers == []
         for _ in range(3):
             asyncio.run(server.verify(wire.issuer.token()))
-            wire.issuer.rotate()
-            wire.issuer.rotate()
+            wire.issuer.rotate_keys()
+            wire.issuer.rotate_keys()
             clock.advance(100)
     assert wire.fetches == (1, 3)
     assert makers == ["atjwt-keys"]

@@ -256,7 +256,7 @@ def test_a_refresh_with_one_key_broken_keeps_the_others(
     """A key that comes back broken is as good as withdrawn; its neighbour serves on."""
     server = trusting(wire.issuer, clock, observers=[seen])
     first = wire.issuer.token()
-    wire.issuer.rotate()
+    wire.issuer.rotate_keys()
     second = wire.issuer.token()
     assert (reason_of(server, first), reason_of(server, second)) == (None, None)
     kid = wire.issuer.jwks()["keys"][-1]["kid"]
@@ -290,9 +290,9 @@ def test_rotation(wire: WireIssuer, clock: Clock) -> None:
     server = trusting(wire.issuer, clock)
     first = wire.issuer.token()
     assert reason_of(server, first) is None
-    wire.issuer.rotate()
+    wire.issuer.rotate_keys()
     assert served(server, wire.issuer.token())
-    wire.issuer.rotate()
+    wire.issuer.rotate_keys()
     assert reason_of(server, wire.issuer.token()) is None
     assert served(server, first)
     assert wire.fetches == (1, 2)
@@ -302,7 +302,7 @@ def test_withdrawal(wire: WireIssuer, clock: Clock, seen: Recorder) -> None:
     """A withdrawn key is refused from the next refresh on, for tokens that were cached as well."""
     server = trusting(wire.issuer, clock, observers=[seen])
     old = wire.issuer.token()
-    wire.issuer.rotate()
+    wire.issuer.rotate_keys()
     new = wire.issuer.token()
     assert (reason_of(server, old), reason_of(server, new)) == (None, None)
     wire.issuer.withdraw()
@@ -481,8 +481,8 @@ def test_an_unknown_kid_forces_one_fetch_per_cooldown(
     clock.advance(0.9 * FRESH - COOLDOWN)
     assert served(server, wire.issuer.token())
     seen.wait(KeysRefreshed, 6)
-    wire.issuer.rotate()
-    wire.issuer.rotate()
+    wire.issuer.rotate_keys()
+    wire.issuer.rotate_keys()
     assert reason_of(server, wire.issuer.token()) is None
     assert wire.fetches == (1, 7)
 
@@ -583,8 +583,8 @@ def test_a_cooldown_under_a_clock_that_is_set_back(issuer: LocalIssuer, clock: C
     server = trusting(issuer, clock, fetch=issuer.fetch)
     assert reason_of(server, issuer.token()) is None
     assert reason_of(server, issuer.broken(Reason.UNKNOWN_KEY)) is Reason.UNKNOWN_KEY
-    issuer.rotate()
-    issuer.rotate()
+    issuer.rotate_keys()
+    issuer.rotate_keys()
     clock.now = NOW - 5  # the keys are due then, but a flight behind would be no help to this token
     assert reason_of(server, issuer.token()) is None
 
@@ -607,8 +607,8 @@ def test_a_key_that_is_published_while_a_fetch_is_under_way(
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(reason_of, server, wire.issuer.token())
         assert wire.held.wait(LONG)
-        wire.issuer.rotate()
-        wire.issuer.rotate()
+        wire.issuer.rotate_keys()
+        wire.issuer.rotate_keys()
         joining = server._clients[wire.url].look
 
         def joined(kid: str | None, alg: str, arrived: int, after: Flight | None = None) -> Any:
@@ -1081,7 +1081,7 @@ def test_what_a_lost_flight_brings_is_not_looked_at(
         jwks_uri=issuer.jwks_uri,
     )  # fmt: skip
     assert reason_of(server, first) is Reason.KEYS_UNAVAILABLE
-    issuer.rotate()
+    issuer.rotate_keys()
     issuer.withdraw()
     eventually(lambda: _accepted_at_last(server, issuer.token(), clock))
     seen.wait(KeysRefreshed)
@@ -1307,8 +1307,8 @@ def test_a_real_issuer(clock: Clock, seen: Recorder) -> None:
         clock.advance(COOLDOWN)
         assert served(server, known)
         assert seen.wait(KeysRefreshed, 2).keys == 2
-        issuer.rotate()
-        issuer.rotate()
+        issuer.rotate_keys()
+        issuer.rotate_keys()
         assert reason_of(server, issuer.token()) is None
         assert all(
             accepted.principal.issuer == issuer.issuer for accepted in seen.of(TokenAccepted)

@@ -28,7 +28,7 @@ def test_a_withdrawn_key_is_refused_after_any_idle_time(
     server = trusting(issuer, clock, fetch=issuer.fetch)
     old, never_seen = issuer.token(), issuer.token(subject="never seen")
     assert reason_of(server, old) is None
-    issuer.rotate()
+    issuer.rotate_keys()
     issuer.withdraw()
     clock.advance(idle)
     for token in (old, never_seen) if remembered_first else (never_seen, old):

@@ -105,7 +105,7 @@ def test_an_unchanged_key_keeps_its_hits(
     assert reason_of(server, token) is None
     for refreshes in range(2, 6):
         clock.advance(590)
-        issuer.rotate()  # other keys come and go
+        issuer.rotate_keys()  # other keys come and go
         assert served(server, token)
         seen.wait(KeysRefreshed, refreshes)
         assert served(server, token)
@@ -140,7 +140,7 @@ def test_a_withdrawn_key_voids_its_hits(
     """From the refresh on that does not bring it; and a hit is what starts that refresh."""
     server = trusting(issuer, clock, fetch=issuer.fetch, observers=[seen])
     old = issuer.token()
-    issuer.rotate()
+    issuer.rotate_keys()
     new = issuer.token()
     assert (reason_of(server, old), reason_of(server, new)) == (None, None)
     issuer.withdraw()
@@ -232,7 +232,7 @@ def test_a_refused_token_may_become_good(issuer: LocalIssuer, clock: Clock) -> N
     clock.advance(60)
     assert reason_of(server, early) is None
     published = issuer.fetch
-    issuer.rotate()
+    issuer.rotate_keys()
     withheld = issuer.jwks()["keys"][:1]
     later = ResourceServer(
         audience=issuer.audience, clock=clock,
@@ -346,7 +346,7 @@ def test_threads_at_it(issuer: LocalIssuer, clock: Clock, seen: Recorder) -> Non
                 except InvalidToken as error:
                     right += error.reason is Reason.INVALID_SIGNATURE
             if number == 0:
-                issuer.rotate()
+                issuer.rotate_keys()
         return right
 
     with ThreadPoolExecutor(12) as pool:

@@ -185,7 +185,7 @@ def test_a_rotation_between_login_and_code_is_no_matter(
 ) -> None:
     """The dialect and the key are those of the moment in which the token is made."""
     code = code_for(client, scope="openid")
-    kid = issuer.rotate()
+    kid = issuer.rotate_keys()
     issuer.dialect = "rfc9068_profile"
     tokens = redeem(client, code).json()
     for token, kind in ((tokens["access_token"], "at+jwt"), (tokens["id_token"], "JWT")):

@@ -54,7 +54,7 @@ def test_rotation_is_announced_and_keeps_old_tokens_good() -> None:
     issuer = LocalIssuer(algorithm="ES256")
     current, following = (key["kid"] for key in issuer.jwks()["keys"])
     old = issuer.token()
-    assert issuer.rotate() == following
+    assert issuer.rotate_keys() == following
     assert [key["kid"] for key in issuer.jwks()["keys"]][::2] == [following, current]
     assert parts_of(issuer.token())[0]["kid"] == following
     assert jwt.decode(old, key_set(issuer.jwks()), algorithms=["ES256"]).header["kid"] == current
@@ -66,8 +66,8 @@ def test_two_rotations_keep_both_previous_keys_until_withdrawn_the_latest_first(
     """Without a name, `withdraw` takes the key that was current last."""
     issuer = LocalIssuer(algorithm="ES256")
     first = issuer.jwks()["keys"][0]["kid"]
-    second = issuer.rotate()
-    issuer.rotate()
+    second = issuer.rotate_keys()
+    issuer.rotate_keys()
     assert len(issuer.jwks()["keys"]) == 4
     assert [issuer.withdraw(), issuer.withdraw()] == [second, first]
     with pytest.raises(ValueError, match="rotate first"):

@@ -133,7 +133,7 @@ def test_a_withdrawn_key_is_forgotten_whatever_its_age_is_said_to_be(clock: Cloc
     api = Api(issuer, clock)
     old = issuer.token()
     assert api.status(old) == 200
-    issuer.rotate()
+    issuer.rotate_keys()
     issuer.withdraw()
     clock.now += 600
     api.status(old)
@@ -145,8 +145,8 @@ def test_a_withdrawn_key_is_forgotten_whatever_its_age_is_said_to_be(clock: Cloc
 def test_a_rotated_key_is_accepted_at_once(api: Api, issuer: LocalIssuer) -> None:
     """A kid that is new makes us look again, once."""
     assert api.status(issuer.token()) == 200
-    issuer.rotate()
-    issuer.rotate()  # past the key that was published in advance
+    issuer.rotate_keys()
+    issuer.rotate_keys()  # past the key that was published in advance
     assert api.status(issuer.token()) == 200
     assert issuer.requests == {METADATA: 1, JWKS: 2}
 
@@ -418,7 +418,7 @@ def test_a_remembered_token_dies_with_its_key(
     api = Api(issuer, clock, observers=[events.append])
     old = issuer.token()
     assert [api.status(old) for _ in range(2)] == [200, 200]
-    issuer.rotate()
+    issuer.rotate_keys()
     new = issuer.token()
     issuer.withdraw()
     clock.now += 599

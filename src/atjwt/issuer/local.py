@@ -175,8 +175,12 @@ class LocalIssuer:
         """The issuer's metadata (OpenID Connect Discovery 1.0), whatever faults are on."""
         return self._authority.wellknown.metadata()
 
-    def rotate(self) -> str:
-        """Signs with the next key from now on; the one before stays published. Returns the kid."""
+    def rotate_keys(self) -> str:
+        """Signs with the next key from now on; the one before stays published. Returns the kid.
+
+        An app finds a key that it does not know by asking, once per `KeyPolicy.cooldown`; the next
+        key is published ahead, so that one rotation asks nothing of it.
+        """
         return self._authority.keys.rotate()
 
     def withdraw(self, kid: str | None = None) -> str:

@@ -128,14 +128,6 @@ class LocalIssuer(IssuerInProcess):
             self._stand_in.make_possible(reason, token)
         return token
 
-    def rotate_keys(self) -> str:
-        """Signs with the next key from now on; the one before stays published. Returns the kid.
-
-        An app finds a key that it does not know by asking, once per `KeyPolicy.cooldown`: the next
-        key is published ahead, so that one rotation asks nothing of it.
-        """
-        return self.rotate()
-
     def down(self) -> "Outage":
         """Answers 503 for metadata and keys from now on, or for the time of a `with`.
 
