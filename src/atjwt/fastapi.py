@@ -82,23 +82,23 @@ class Guard(SecurityBase):
             be held.
         Raises RefusedRequest, or the AuthError itself where the app has a handler for it.
         """
-        scope = connection.scope
-        answer_errors(scope)
+        scope, scheme = connection.scope, self.scheme
+        server, headers = scheme.resource_server, scope["headers"]
+        method, url = scope.get("method"), scope["path"]
         policy = self._policies(tuple(security_scopes.scopes))
-        server = self.scheme.resource_server
-        request = {"headers": scope["headers"], "method": scope.get("method"), "url": scope["path"]}
+        answer_errors(scope)
         try:
             overrides = getattr(scope.get("app"), "dependency_overrides", None)
-            if overrides and self.scheme in overrides:
-                principal = await _overridden(overrides[self.scheme])
-            elif (found := _verified(scope, server)) is not None:
+            if overrides and scheme in overrides:
+                principal = await _overridden(overrides[scheme])
+            elif SCOPE_KEY in scope and (found := _verified(scope, server)) is not None:
                 principal = found.principal
             else:
-                principal = await server.authenticate(**request)
+                principal = await server.authenticate(headers, method=method, url=url)
                 _keep(scope, Authentication(server, principal))
             if principal is None and not self.required and policy is None:
                 return None
-            return server.authorize(principal, policy, **request)
+            return server.authorize(principal, policy, headers=headers, method=method, url=url)
         except AuthError as error:
             raise refused(error, server, scope, RefusedRequest) from None
 

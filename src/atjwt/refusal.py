@@ -102,8 +102,9 @@ def answer_errors(scope: Scope) -> None:
     """Lets the innermost app answer an `AuthError` that one of its endpoints raises, where it has no
     handler of its own for it and no middleware of ours is inside it.
     """
-    handlers, _ = scope.get("starlette.exception_handlers", ({}, {}))
-    handlers.setdefault(AuthError, _answer_error)
+    handlers = scope.get("starlette.exception_handlers")
+    if handlers is not None:
+        handlers[0].setdefault(AuthError, _answer_error)
 
 
 async def _answer_error(connection: HTTPConnection, error: Exception) -> Response:
