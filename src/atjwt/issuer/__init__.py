@@ -5,20 +5,26 @@ verifier cannot pass every test. The way in is `LocalIssuer`; over sockets it is
 `python -m atjwt issuer`.
 """
 
+from atjwt.issuer.clients import MANAGEMENT, Client, Grant
 from atjwt.issuer.faults import Endpoint, Fault, Switchboard
 from atjwt.issuer.keys import Algorithm
 from atjwt.issuer.local import LocalIssuer
+from atjwt.issuer.setup import Setup
 from atjwt.issuer.tokens import REMOVE, Dialect, Kind, TokenOptions
 from atjwt.issuer.users import User
 
 __all__ = [
+    "MANAGEMENT",
     "REMOVE",
     "Algorithm",
+    "Client",
     "Dialect",
     "Endpoint",
     "Fault",
+    "Grant",
     "Kind",
     "LocalIssuer",
+    "Setup",
     "Switchboard",
     "TokenOptions",
     "User",

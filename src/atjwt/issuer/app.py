@@ -3,8 +3,6 @@
 Served on loopback only: every request must say so in its Host header, and come from there.
 """
 
-from dataclasses import asdict
-
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -17,6 +15,7 @@ from atjwt.issuer.control import control_paths, control_routes, listing
 from atjwt.issuer.cors import LoopbackCors
 from atjwt.issuer.loopback import LoopbackOnly
 from atjwt.issuer.oauth import TokenEndpoint
+from atjwt.issuer.users import User
 
 
 def build_app(authority: Authority) -> Starlette:
@@ -64,8 +63,15 @@ def _index(authority: Authority) -> Response:
     return listing(
         issuer=authority.mint.issuer,
         audience=authority.mint.audience,
-        client_id=authority.client.client_id,
-        spa_client_id=authority.app_client.client_id,
-        users=[asdict(user) for user in authority.users],
+        client_id=authority.machines[0].client_id,
+        spa_client_id=authority.apps[0].client_id,
+        users=[_user(authority, user) for user in authority.users],
+        apis=[api.identifier for api in authority.apis.all()],
         paths={**paths, **control_paths()},
     )
+
+
+def _user(authority: Authority, user: User) -> dict[str, object]:
+    main = authority.main
+    permissions = [*user.permissions] if main is None else authority.assigned(user, main)
+    return {"subject": user.subject, "name": user.name, "permissions": permissions}

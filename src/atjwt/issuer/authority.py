@@ -1,51 +1,96 @@
 """The parts of one local authorization server, joined by whoever needs them: the app, the tests.
 
-Mutable in three places only, each made for it: the key ring, the fault switches, and the dialect of
-the one API, which is the setting this library is about.
+What changes while it runs is in three of them, each made for it: the keys, the fault switches, and
+the APIs with their settings. The dialect of the main API is the setting this library is about.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from atjwt.issuer.api import Api
+from atjwt.issuer.apis import Apis
+from atjwt.issuer.clients import Client, Grant
 from atjwt.issuer.faults import Switchboard
-from atjwt.issuer.keys import KeyRing
+from atjwt.issuer.rights import assigned_to, granted_to, user_scopes
+from atjwt.issuer.rings import KeyRings
+from atjwt.issuer.store import Store
 from atjwt.issuer.tokens import Dialect, Mint
 from atjwt.issuer.users import User
 from atjwt.issuer.wellknown import WellKnown
 
 
-@dataclass(frozen=True, slots=True)
-class MachineClient:
-    """The built-in client that acts for itself.
-
-    client_secret: made at run time. scopes: what it may ask for, and gets when it asks for nothing.
-    """
-
-    client_id: str
-    client_secret: str = field(repr=False)
-    scopes: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class AppClient:
-    """The built-in client that users log in to: a single-page app, such as a docs page.
-
-    It is public (RFC 6749 section 2.1): it has no secret, and proves by PKCE that a code is its own.
-    name: for the login page.
-    """
-
-    client_id: str
-    name: str
-
-
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Authority:
-    """An issuer with one API, two clients, and some users. dialect: the API's setting."""
+    """An issuer with its APIs, clients, users and grants.
 
-    keys: KeyRing
+    mint: makes any token for the main API. secrets: of the machines, by client id.
+    """
+
+    keys: KeyRings
     mint: Mint
     faults: Switchboard
     wellknown: WellKnown
-    client: MachineClient
-    app_client: AppClient
+    store: Store
+    apis: Apis
+    clients: tuple[Client, ...]
+    secrets: Mapping[str, str] = field(repr=False)
+    grants: tuple[Grant, ...]
     users: tuple[User, ...]
-    dialect: Dialect
+
+    @property
+    def main(self) -> Api | None:
+        """The main API; None: somebody removed it."""
+        return self.apis.of_audience(self.mint.audience)
+
+    @property
+    def dialect(self) -> Dialect:
+        """The setting of the main API; of one that was removed, the default."""
+        return "access_token" if self.main is None else self.main.dialect
+
+    @property
+    def apps(self) -> list[Client]:
+        """The clients that users log in to."""
+        return [client for client in self.clients if client.type == "app"]
+
+    @property
+    def machines(self) -> list[Client]:
+        """The clients that act for themselves, the one for the Management API last."""
+        return [client for client in self.clients if client.type == "machine"]
+
+    def set_dialect(self, dialect: Dialect) -> None:
+        """Changes the setting of the main API. Raises ValueError: it was removed."""
+        if self.main is None:
+            raise ValueError("the main API was removed; make it again by the Management API")
+        self.apis.change(self.main.id, {"token_dialect": dialect})
+
+    def client(self, client_id: str | None) -> Client | None:
+        """The client of this id."""
+        return next((client for client in self.clients if client.client_id == client_id), None)
+
+    def assigned(self, user: User, api: Api) -> list[str]:
+        """What a user may do at an API."""
+        return assigned_to(user, api, main=api.identifier == self.mint.audience)
+
+    def granted(self, client_id: str, api: Api) -> tuple[str, ...] | None:
+        """What a machine may ask for at an API; None: nothing, not even a token."""
+        if api.policy_for("client") == "deny_all":
+            return None
+        return granted_to(client_id, api, self.grants)
+
+    def is_open_to_users(self, client_id: str, api: Api) -> bool:
+        """Whether users that log in to a client get tokens for an API at all."""
+        policy = api.policy_for("user")
+        if api.is_system or policy == "deny_all":
+            return False
+        return policy == "allow_all" or granted_to(client_id, api, self.grants, "user") is not None
+
+    def scopes_for(
+        self, user: User, client_id: str, api: Api | None, requested: tuple[str, ...]
+    ) -> list[str]:
+        """What is granted if this user says yes to this client."""
+        if api is None:
+            return user_scopes(None, requested, (), None)
+        granted = None
+        if api.policy_for("user") == "require_client_grant":
+            granted = granted_to(client_id, api, self.grants, "user")
+        return user_scopes(api, requested, self.assigned(user, api), granted)

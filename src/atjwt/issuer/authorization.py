@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from atjwt.issuer.authority import Authority
 from atjwt.issuer.authorization_request import (
+    Asked,
     AuthorizationRequest,
     ReturnAddress,
     Unanswerable,
@@ -22,6 +23,7 @@ from atjwt.issuer.authorization_request import (
     return_address,
 )
 from atjwt.issuer.bodies import media_type, parameters, read_body
+from atjwt.issuer.clients import Client
 from atjwt.issuer.once import OnceOnly
 from atjwt.issuer.pages import NO_TRACE, error_page, login_page
 from atjwt.issuer.refusal import Refused
@@ -57,21 +59,30 @@ class AuthorizationEndpoint:
         """Shows the login page, sends a refusal to the client, or shows what is wrong."""
         authority = self._authority
         authority.wellknown.count(request.scope["path"])
-        client, mint = authority.app_client, authority.mint
         try:
             asked = read_query(request.scope["query_string"])
-            address = return_address(asked, client_id=client.client_id, issuer=mint.issuer)
+            client = self._app(asked)
+            issuer = authority.mint.issuer
+            address = return_address(asked, client_id=client.client_id, issuer=issuer)
         except Unanswerable as fault:
             return error_page(str(fault))
         try:
             wanted = authorization_request(
-                asked, address, client_id=client.client_id, audience=mint.audience
+                asked,
+                address,
+                client_id=client.client_id,
+                audience=self._open_to(client),
             )
         except Refused as refusal:
             return _refuse(address, refusal)
+        api = None if wanted.audience is None else authority.apis.of_audience(wanted.audience)
         return login_page(
             wanted,
-            authority.users,
+            [
+                (user, authority.scopes_for(user, client.client_id, api, wanted.scopes))
+                for user in authority.users
+            ],
+            known=api.scopes if api else (),
             action=authority.wellknown.login_path,
             view=self._views.keep(wanted),
             client=client.name,
@@ -100,6 +111,19 @@ class AuthorizationEndpoint:
             return error_page("There is no such user.")
         login = Login(request=wanted, user=user, at=self._authority.mint.clock())
         return _back(wanted.address.with_answer(code=self.codes.keep(login)))
+
+    def _app(self, asked: Asked) -> Client:
+        """The app that is meant; the first one, to hold the request against, if there is none."""
+        apps = self._authority.apps
+        return next((app for app in apps if asked.get("client_id") == [app.client_id]), apps[0])
+
+    def _open_to(self, client: Client) -> list[str]:
+        authority = self._authority
+        return [
+            api.identifier
+            for api in authority.apis.all()
+            if authority.is_open_to_users(client.client_id, api)
+        ]
 
     def _user(self, subject: str | None) -> User | None:
         return next((user for user in self._authority.users if user.subject == subject), None)

@@ -7,15 +7,13 @@
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 from urllib.parse import parse_qsl, quote, urlencode
 
 from atjwt.issuer.loopback import loopback_origin
 from atjwt.issuer.refusal import Refused
-from atjwt.issuer.tokens import OIDC_SCOPES
-from atjwt.issuer.users import User
 
 Asked: TypeAlias = Mapping[str, Sequence[str]]
 """The parameters as they came: each with all of its values."""
@@ -66,16 +64,6 @@ class AuthorizationRequest:
     code_challenge: str
     nonce: str | None
 
-    def scopes_for(self, user: User) -> list[str]:
-        """What is granted if this user says yes: the requested scopes that they may have.
-
-        As at Auth0, the others are dropped without a word, and so is `offline_access` where there
-        are no refresh tokens; without an API only those of OpenID Connect have a meaning.
-        """
-        rights = user.permissions if self.audience is not None else ()
-        allowed = (OIDC_SCOPES - {"offline_access"}).union(rights)
-        return [scope for scope in self.scopes if scope in allowed]
-
 
 def read_query(query: bytes) -> Asked:
     """The parameters of a query string. Raises Unanswerable: it cannot be read."""
@@ -110,11 +98,12 @@ def return_address(asked: Asked, *, client_id: str, issuer: str) -> ReturnAddres
 
 
 def authorization_request(
-    asked: Asked, address: ReturnAddress, *, client_id: str, audience: str
+    asked: Asked, address: ReturnAddress, *, client_id: str, audience: str | Collection[str]
 ) -> AuthorizationRequest:
     """Step 2: what is asked.
 
-    audience: the identifier of the one API. Raises Refused.
+    audience: the identifier of the API that may be asked for, or of each of several.
+    Raises Refused.
     """
     if any(len(asked.get(name, ())) > 1 for name in _ONCE):
         raise Refused("invalid_request", "a parameter is given more than once")
@@ -124,7 +113,8 @@ def authorization_request(
     _check_response(asked)
     challenge = _code_challenge(asked)
     api = _only(asked, "audience")
-    if api not in {None, audience}:
+    apis = {audience} if isinstance(audience, str) else {*audience}
+    if api not in {None, *apis}:
         raise Refused("invalid_target", "no API has this audience")
     scopes = [scope for scope in (_only(asked, "scope") or "").split(" ") if scope]
     if not all(map(_SCOPE.fullmatch, scopes)):

@@ -7,12 +7,13 @@ costs the code and nobody guesses twice. A second use finds nothing, and nothing
 import hashlib
 import hmac
 import re
-import secrets
 from collections.abc import Mapping
 from typing import Final
 
 from atjwt.issuer.authority import Authority
 from atjwt.issuer.authorization import Login
+from atjwt.issuer.clients import Client
+from atjwt.issuer.issuing import Caller, token_response
 from atjwt.issuer.keys import base64url
 from atjwt.issuer.once import OnceOnly
 from atjwt.issuer.refusal import Refused
@@ -23,50 +24,42 @@ _ID_TOKEN_LIFETIME: Final = 36_000  # seconds; Auth0's default
 
 
 def code_grant(
-    authority: Authority, codes: OnceOnly[Login], asked: Mapping[str, str], *, lifetime: int
+    authority: Authority, codes: OnceOnly[Login], asked: Mapping[str, str], client: Client
 ) -> dict[str, object]:
     """The successful token response (RFC 6749 section 5.1), with an ID token for `openid`.
 
-    asked: the request's parameters; the client is known already.
-    lifetime: of the access token, in seconds.
+    asked: the request's parameters. client: who sends them.
     Raises Refused.
     """
-    login = _redeemed(codes, asked)
+    login = _redeemed(codes, asked, client)
     request, user = login.request, login.user
-    scopes = request.scopes_for(user)
-    if request.audience is None:  # as at Auth0: who asks for no API gets no JWT
-        token = secrets.token_urlsafe(24)
-    else:
-        token = authority.mint.token(
-            {
-                "dialect": authority.dialect,
-                "kind": "user",
-                "subject": user.subject,
-                "client_id": request.client_id,
-                "scopes": scopes,
-                "permissions": user.permissions,
-                "lifetime": lifetime,
-            }
-        )
-    answer: dict[str, object] = {
-        "access_token": token,
-        "token_type": "Bearer",
-        "expires_in": lifetime,
-    }
-    if scopes:
-        answer["scope"] = " ".join(scopes)
+    api = None if request.audience is None else authority.apis.of_audience(request.audience)
+    if request.audience is not None and (
+        api is None or not authority.is_open_to_users(client.client_id, api)
+    ):
+        raise Refused("invalid_target", "since the login, the API has gone, or is closed")
+    scopes = authority.scopes_for(user, client.client_id, api, request.scopes)
+    caller = Caller(
+        client_id=client.client_id,
+        subject=user.subject,
+        scopes=scopes,
+        permissions=authority.assigned(user, api) if api else (),
+    )
+    answer = token_response(authority, api, caller)
     if "openid" in scopes:
         answer["id_token"] = _id_token(authority, login)
     return answer
 
 
-def _redeemed(codes: OnceOnly[Login], asked: Mapping[str, str]) -> Login:
+def _redeemed(codes: OnceOnly[Login], asked: Mapping[str, str], client: Client) -> Login:
     for name in ("code", "redirect_uri", "code_verifier"):
         if name not in asked:
             raise Refused("invalid_request", f"{name} is missing")
     login = codes.take(asked["code"])
     if login is None:
         raise Refused("invalid_grant", "the code is unknown, was used before, or is too old")
+    if login.request.client_id != client.client_id:
+        raise Refused("invalid_grant", "the code was given to another client")
     if asked["redirect_uri"] != login.request.address.redirect_uri:
         raise Refused("invalid_grant", "redirect_uri is not the one that the code was sent to")
     if not _is_verifier(asked["code_verifier"], login.request.code_challenge):

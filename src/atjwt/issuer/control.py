@@ -103,7 +103,7 @@ def _clear_faults(authority: Authority, body: Mapping[str, object]) -> dict[str,
 
 def _set_dialect(authority: Authority, body: Mapping[str, object]) -> dict[str, object]:
     _only(body, "dialect")
-    authority.dialect = dialect_named(body.get("dialect"))
+    authority.set_dialect(dialect_named(body.get("dialect")))
     return {"dialect": authority.dialect}
 
 

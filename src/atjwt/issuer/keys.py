@@ -2,7 +2,8 @@
 
 The published set always holds the current and the next key, so that verifiers know a key before the
 first token is signed by it, and every previous one until it is withdrawn (Auth0's page *Rotate
-Signing Keys*). Keys are made at run time and live in memory only.
+Signing Keys*). Keys are made at run time. They live in memory, and in the issuer's store: that is a
+file only where somebody named one.
 
 Signing is done on `cryptography` itself and not on the JOSE library that the verifier uses, so that
 the two ends share no code.
@@ -10,14 +11,25 @@ the two ends share no code.
 
 import secrets
 from base64 import urlsafe_b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from threading import Lock
-from typing import Final, Literal, Self, TypeAlias, get_args
+from typing import Final, Literal, NamedTuple, Protocol, Self, TypeAlias, cast, get_args
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
+
+from atjwt.errors import ConfigurationError
+from atjwt.issuer.store import Memory, Store
 
 Algorithm: TypeAlias = Literal[
     "RS256",
@@ -51,6 +63,23 @@ _CURVES: Final[dict[str, tuple[str, ec.EllipticCurve, int]]] = {
     "ES512": ("P-521", ec.SECP521R1(), 66),
 }
 _ED25519: Final = ("EdDSA", "Ed25519")
+KIND: Final = "keys"
+"""Of the store's documents: one per algorithm."""
+
+
+class Signer(Protocol):
+    """Whatever signs a token."""
+
+    @property
+    def algorithm(self) -> str:
+        """The `alg` of the header."""
+
+    @property
+    def kid(self) -> str | None:
+        """The `kid` of the header; None for none."""
+
+    def sign(self, message: bytes, algorithm: str | None = None) -> bytes:
+        """The signature as RFC 7518 section 3 encodes it. algorithm: by default its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +122,20 @@ class SigningKey:
             return key.sign(message)
         raise ValueError(f"a key for {self.algorithm} cannot sign by {algorithm}")
 
+    def saved(self) -> dict[str, str]:
+        """The whole key, for the issuer's store. It is a secret."""
+        pem = self.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        return {"kid": self.kid, "pem": pem.decode("ascii")}
+
+    @classmethod
+    def restored(cls, algorithm: str, saved: Mapping[str, str]) -> Self:
+        """A key that was saved. Raises ValueError, TypeError, KeyError: it is none."""
+        private = load_pem_private_key(saved["pem"].encode("ascii"), password=None)
+        key = cls(algorithm, saved["kid"], cast("_PrivateKey", private))
+        key.sign(b"")  # refuses a key of another type
+        key.jwk()
+        return key
+
     def public_pem(self) -> bytes:
         """The public key as PEM text: what a careless verifier would take for an HMAC secret."""
         return self.private.public_key().public_bytes(
@@ -109,36 +152,50 @@ class SigningKey:
         }
 
 
-class KeyRing:
-    """The issuer's keys and which of them are published. Safe to share between threads."""
+class _Ring(NamedTuple):
+    """Which key is what at one moment; replaced, never changed."""
 
-    def __init__(self, algorithm: str) -> None:
-        """Makes the first current and the first next key.
+    current: SigningKey
+    next: SigningKey
+    previous: tuple[SigningKey, ...] = ()
+    withdrawn: frozenset[str] = frozenset()
+
+
+class KeyRing:
+    """The keys of one algorithm and which of them are published. Safe to share between threads."""
+
+    def __init__(self, algorithm: str, store: Store | None = None) -> None:
+        """Takes the keys that the store has, or makes the first current and the first next key.
 
         algorithm: one of `ALGORITHMS`.
-        Raises ValueError: another algorithm.
+        Raises ValueError: another algorithm. ConfigurationError: what the store has are no keys.
         """
         if algorithm not in ALGORITHMS:
             raise ValueError(f"algorithm is one of {', '.join(ALGORITHMS)}")
         self.algorithm = algorithm
+        self._store = store or Memory()
         self._lock = Lock()
-        self._current = SigningKey.generate(algorithm)
-        self._next = SigningKey.generate(algorithm)
-        self._previous: tuple[SigningKey, ...] = ()
+        kept = self._store.all(KIND).get(algorithm)
         self._twins: tuple[SigningKey, ...] = ()
-        self._withdrawn: frozenset[str] = frozenset()
         self._stranger: SigningKey | None = None
+        if kept is None:
+            self._ring = self._kept(
+                _Ring(SigningKey.generate(algorithm), SigningKey.generate(algorithm))
+            )
+        else:
+            self._ring = _restored(algorithm, kept, self._store.name)
 
     @property
     def current(self) -> SigningKey:
         """The key that signs."""
-        return self._current
+        return self._ring.current
 
     def published(self) -> list[SigningKey]:
         """The keys of the JWKS: current, next, then previous ones, the latest first."""
         with self._lock:
-            keys = (self._current, self._next, *self._previous, *self._twins)
-            return [key for key in keys if key.kid not in self._withdrawn]
+            ring = self._ring
+            keys = (ring.current, ring.next, *ring.previous, *self._twins)
+            return [key for key in keys if key.kid not in ring.withdrawn]
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
         """The published keys as a JWK Set (RFC 7517 section 5)."""
@@ -151,9 +208,10 @@ class KeyRing:
         """
         fresh = SigningKey.generate(self.algorithm)
         with self._lock:
-            self._previous = (self._current, *self._previous)
-            self._current, self._next = self._next, fresh
-            return self._current.kid
+            ring = self._ring
+            previous = (ring.current, *ring.previous)
+            self._ring = self._kept(_Ring(ring.next, fresh, previous, ring.withdrawn))
+            return self._ring.current.kid
 
     def withdraw(self, kid: str | None = None) -> str:
         """Takes a key out of the published set, for good.
@@ -163,15 +221,27 @@ class KeyRing:
         """
         published = {key.kid for key in self.published()}
         with self._lock:
+            ring = self._ring
             if kid is None:
-                previous = [key.kid for key in self._previous if key.kid in published]
+                previous = [key.kid for key in ring.previous if key.kid in published]
                 if not previous:
                     raise ValueError("no previous key is published: rotate first, or name a kid")
                 kid = previous[0]
             if kid not in published:
                 raise ValueError("no published key has this kid")
-            self._withdrawn |= {kid}
+            self._ring = self._kept(ring._replace(withdrawn=ring.withdrawn | {kid}))
             return kid
+
+    def _kept(self, ring: _Ring) -> _Ring:
+        """Hands the keys to the store first: what cannot be kept does not happen."""
+        body = {
+            "current": ring.current.saved(),
+            "next": ring.next.saved(),
+            "previous": [key.saved() for key in ring.previous],
+            "withdrawn": sorted(ring.withdrawn),
+        }
+        self._store.put(KIND, self.algorithm, body)
+        return ring
 
     def twins(self) -> SigningKey:
         """One of two published keys with the same key id. They stay published until withdrawn.
@@ -179,7 +249,7 @@ class KeyRing:
         An authorization server never does this; the two are added when first asked for.
         """
         with self._lock:
-            if not self._twins or self._twins[0].kid in self._withdrawn:
+            if not self._twins or self._twins[0].kid in self._ring.withdrawn:
                 first = SigningKey.generate(self.algorithm)
                 self._twins = (first, SigningKey.generate(self.algorithm, kid=first.kid))
             return self._twins[0]
@@ -190,6 +260,25 @@ class KeyRing:
             if self._stranger is None:
                 self._stranger = SigningKey.generate(self.algorithm)
             return self._stranger.renamed(secrets.token_urlsafe(16))
+
+
+def _restored(algorithm: str, kept: Mapping[str, object], name: str) -> _Ring:
+    body = cast("dict[str, dict[str, str]]", kept)
+    try:
+        return _Ring(
+            SigningKey.restored(algorithm, body["current"]),
+            SigningKey.restored(algorithm, body["next"]),
+            tuple(
+                SigningKey.restored(algorithm, key)
+                for key in cast("list[dict[str, str]]", kept["previous"])
+            ),
+            frozenset(cast("list[str]", kept["withdrawn"])),
+        )
+    except (ValueError, TypeError, KeyError, AttributeError, UnsupportedAlgorithm):
+        # Without the cause: it may quote the key.
+        raise ConfigurationError([
+            f"{name}: its keys for {algorithm} cannot be read; name another file, or delete this one"
+        ]) from None  # fmt: skip
 
 
 def _generate(algorithm: str) -> _PrivateKey:

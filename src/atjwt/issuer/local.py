@@ -1,12 +1,11 @@
 """`LocalIssuer`: an authorization server that a test, or a developer, has for themselves.
 
-It joins the parts and does nothing of its own. In process it issues tokens and answers fetches of
+It hands on to the parts and does nothing of its own. In process it issues tokens and answers fetches of
 its metadata and keys without a network; its `app` serves the same over sockets (`python -m atjwt
 issuer`).
 """
 
 import asyncio
-import secrets
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -17,22 +16,14 @@ from urllib.parse import urlsplit
 from starlette.applications import Starlette
 
 from atjwt.errors import Reason
-from atjwt.issuer.authority import AppClient, Authority, MachineClient
+from atjwt.issuer.assembly import Plan, build_authority
 from atjwt.issuer.broken import broken_token, reason_named
 from atjwt.issuer.faults import Switchboard
-from atjwt.issuer.keys import Algorithm, KeyRing
-from atjwt.issuer.tokens import (
-    MACHINE_CLIENT,
-    MACHINE_SCOPES,
-    USER_CLIENT,
-    Dialect,
-    Kind,
-    Mint,
-    TokenOptions,
-    dialect_named,
-)
-from atjwt.issuer.users import USERS, User, checked
-from atjwt.issuer.wellknown import WellKnown
+from atjwt.issuer.keys import Algorithm
+from atjwt.issuer.setup import Setup
+from atjwt.issuer.store import Memory
+from atjwt.issuer.tokens import Dialect, Kind, TokenOptions, dialect_named
+from atjwt.issuer.users import User
 
 
 class LocalIssuer:
@@ -46,47 +37,42 @@ class LocalIssuer:
         self,
         *,
         issuer: str = "https://issuer.test/",
-        audience: str = "https://api.example.com/",
-        algorithm: Algorithm = "RS256",
-        dialect: Dialect = "access_token",
-        users: Iterable[User] = USERS,
+        audience: str | None = None,
+        algorithm: Algorithm | None = None,
+        dialect: Dialect | None = None,
+        users: Iterable[User] | None = None,
+        setup: Setup | None = None,
         clock: Callable[[], float] = time.time,
         max_age: int = 600,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """Makes the keys and the machine client's secret.
+        """Makes the keys and the machines' secrets.
 
         issuer: the issuer identifier, an http or https URL; Auth0's end in a slash.
-        audience: the identifier of the one API. algorithm: by which tokens are signed.
-        dialect: the API's setting, which `/oauth/token` and `/_local/token` follow.
+        audience: the identifier of the main API, by default `https://api.example.com/`.
+        algorithm: by which tokens are signed, by default RS256.
+        dialect: the main API's setting, which `/oauth/token` and `/_local/token` follow; by default
+            `access_token`.
         users: who can log in at `/authorize`, and what each may do.
+        setup: several APIs, users, clients and grants to begin with. The first API is the main one,
+            unless `audience` names another; what is given beside it wins over it.
         clock: seconds since 1970; give the verifier the same one.
         max_age: seconds, in the JWKS' and the metadata's `Cache-Control`.
         sleep: how the faults `slow` and `drip` wait, in seconds.
         Raises ValueError.
         """
-        parts = urlsplit(issuer)
-        if parts.scheme not in {"http", "https"} or not parts.netloc or parts.query:
-            raise ValueError("issuer is an http or https URL without a query")
-        keys, faults, people = KeyRing(algorithm), Switchboard(), checked(users)
-        rights = [*MACHINE_SCOPES, *(name for user in people for name in user.permissions)]
-        self._authority = Authority(
-            keys=keys,
-            mint=Mint(issuer=issuer, audience=audience, clock=clock, keys=keys),
-            faults=faults,
-            wellknown=WellKnown(
-                issuer=issuer,
-                keys=keys,
-                faults=faults,
-                max_age=max_age,
-                scopes=dict.fromkeys(rights),
-                sleep=sleep,
-            ),
-            client=MachineClient(MACHINE_CLIENT, secrets.token_urlsafe(24), MACHINE_SCOPES),
-            app_client=AppClient(USER_CLIENT, "the local app"),
-            users=people,
-            dialect=dialect_named(dialect),
+        plan = Plan(
+            issuer=issuer,
+            audience=audience,
+            algorithm=algorithm,
+            dialect=dialect,
+            users=users,
+            setup=setup or Setup(),
+            clock=clock,
+            max_age=max_age,
+            sleep=sleep,
         )
+        self._authority = build_authority(plan, Memory())
 
     def __repr__(self) -> str:
         return f"LocalIssuer(issuer={self.issuer!r}, audience={self.audience!r})"
@@ -98,7 +84,7 @@ class LocalIssuer:
 
     @property
     def audience(self) -> str:
-        """The identifier of the API, as in `aud`."""
+        """The identifier of the main API, as in `aud`."""
         return self._authority.mint.audience
 
     @property
@@ -118,23 +104,23 @@ class LocalIssuer:
 
     @property
     def token_endpoint(self) -> str:
-        """Where both clients get their tokens."""
+        """Where clients get their tokens."""
         return self._authority.wellknown.token_endpoint
 
     @property
     def client_id(self) -> str:
-        """The built-in machine client."""
-        return self._authority.client.client_id
+        """The first machine client, which is built in unless a setup has another."""
+        return self._authority.machines[0].client_id
 
     @property
     def client_secret(self) -> str:
         """Its secret, made when this issuer was."""
-        return self._authority.client.client_secret
+        return self._authority.secrets[self.client_id]
 
     @property
     def spa_client_id(self) -> str:
-        """The built-in single-page app, which users log in to. It has no secret."""
-        return self._authority.app_client.client_id
+        """The first app that users log in to, built in unless a setup has one. It has no secret."""
+        return self._authority.apps[0].client_id
 
     @property
     def users(self) -> tuple[User, ...]:
@@ -143,12 +129,12 @@ class LocalIssuer:
 
     @property
     def dialect(self) -> Dialect:
-        """The API's setting. `token` does not follow it: a test says which dialect it means."""
+        """The main API's setting. `token` does not follow it: a test says which dialect it means."""
         return self._authority.dialect
 
     @dialect.setter
     def dialect(self, dialect: Dialect) -> None:
-        self._authority.dialect = dialect_named(dialect)
+        self._authority.set_dialect(dialect_named(dialect))
 
     @property
     def faults(self) -> Switchboard:

@@ -1,9 +1,9 @@
-"""`POST /oauth/token`: client credentials (RFC 6749 section 4.4) for the built-in machine client, and
-codes (section 4.1.3) for the built-in app. Each client has its one grant.
+"""`POST /oauth/token`: client credentials (RFC 6749 section 4.4) for machines, and codes (section
+4.1.3) for apps. Each client has its one grant.
 
-Takes a form or, as Auth0 does, JSON. Answers a JWT in the dialect the API is set to; without
-`audience` an opaque token, as Auth0 does. Refusals are those of RFC 6749 section 5.2, and
-`invalid_target` of RFC 8707 section 2 for an API that is not here.
+Takes a form or, as Auth0 does, JSON. Answers a JWT as the API is set; without `audience` an opaque
+token, as Auth0 does. Refusals are those of RFC 6749 section 5.2, `invalid_target` of RFC 8707 section
+2 for an API that is not here, and Auth0's `access_denied` for one that the client has no grant for.
 """
 
 import hmac
@@ -19,13 +19,14 @@ from starlette.responses import JSONResponse, Response
 from atjwt.issuer.authority import Authority
 from atjwt.issuer.authorization import Login
 from atjwt.issuer.bodies import media_type, parameters, read_body
+from atjwt.issuer.clients import Client
 from atjwt.issuer.code_grant import code_grant
+from atjwt.issuer.issuing import Caller, token_response
 from atjwt.issuer.once import OnceOnly
 from atjwt.issuer.refusal import Refused
-from atjwt.issuer.tokens import TokenOptions
+from atjwt.issuer.rights import machine_scopes
 from atjwt.issuer.wellknown import GRANT_TYPES, unavailable
 
-_LIFETIME: Final = 86_400  # seconds; Auth0's default for an API
 _NO_STORE: Final = {"cache-control": "no-store", "pragma": "no-cache"}  # RFC 6749 section 5.1
 
 
@@ -54,73 +55,64 @@ class TokenEndpoint:
                 asked = parameters(body, media_type(request))
             except ValueError as error:
                 raise Refused("invalid_request", str(error)) from None
-            grant_type = self._grant_type(asked, request.headers.get("authorization"))
-            if grant_type == "authorization_code":
-                answer = code_grant(self._authority, self._codes, asked, lifetime=_LIFETIME)
+            client = self._client(asked, request.headers.get("authorization"))
+            if client.type == "app":
+                answer = code_grant(authority, self._codes, asked, client)
             else:
-                answer = self._client_credentials(asked)
+                answer = self._client_credentials(asked, client)
             return JSONResponse(answer, headers=_NO_STORE)
         except Refused as refusal:
             return _refusal(refusal)
 
-    def _grant_type(self, asked: dict[str, str], header: str | None) -> str:
-        own = self._authenticate(asked, header)
+    def _client(self, asked: dict[str, str], header: str | None) -> Client:
+        """Who is it, and do they ask for the grant that they have?"""
+        client = self._authenticated(asked, header)
         grant_type = asked.get("grant_type")
         if grant_type is None:
             raise Refused("invalid_request", "grant_type is missing")
         if grant_type not in GRANT_TYPES:
             raise Refused("unsupported_grant_type", f"served here: {', '.join(GRANT_TYPES)}")
-        if grant_type != own:
-            raise Refused("unauthorized_client", f"this client has the grant {own} only")
-        return grant_type
+        if grant_type != client.grant_type:
+            raise Refused(
+                "unauthorized_client", f"this client has the grant {client.grant_type} only"
+            )
+        return client
 
-    def _authenticate(self, asked: dict[str, str], header: str | None) -> str:
-        """Who is it? Returns the one grant that this client has."""
+    def _authenticated(self, asked: dict[str, str], header: str | None) -> Client:
         client_id, client_secret = asked.get("client_id"), asked.get("client_secret")
         if header is not None:
             if client_secret is not None:  # RFC 6749 section 2.3: one method per request
                 raise Refused("invalid_request", "the client authenticates in two ways at once")
             client_id, client_secret = _basic(header)
-        elif client_secret is None and client_id == self._authority.app_client.client_id:
-            return "authorization_code"  # a public client has nothing to authenticate by
-        client = self._authority.client
-        known = _same(client_id, client.client_id) & _same(client_secret, client.client_secret)
-        if not known:
+        client = self._authority.client(client_id)
+        if header is None and client_secret is None and client and client.type == "app":
+            return client  # a public client has nothing to authenticate by
+        # Of an unknown client a secret is compared too, so that the time tells nothing.
+        secret = self._authority.secrets.get(client.client_id) if client else None
+        if not _same(client_secret, secret) or client is None:
             raise Refused("invalid_client", "unknown client, or not its secret", 401)
-        return "client_credentials"
+        return client
 
-    def _client_credentials(self, asked: dict[str, str]) -> dict[str, object]:
-        authority = self._authority
-        scopes = self._scopes(asked.get("scope"))
-        audience = asked.get("audience")
+    def _client_credentials(self, asked: dict[str, str], client: Client) -> dict[str, object]:
+        authority, audience = self._authority, asked.get("audience")
         if audience is None:
-            token = secrets.token_urlsafe(24)
-        elif audience == authority.mint.audience:
-            options: TokenOptions = {
-                "dialect": authority.dialect,
-                "kind": "client",
-                "client_id": authority.client.client_id,
-                "scopes": scopes,
-                "lifetime": _LIFETIME,
-            }
-            token = authority.mint.token(options)
-        else:
+            scopes = machine_scopes(self._of_the_main_api(client), asked.get("scope"))
+            return token_response(
+                authority, None, Caller(client_id=client.client_id, scopes=scopes)
+            )
+        api = authority.apis.of_audience(audience)
+        if api is None:
             raise Refused("invalid_target", "no API has this audience")
-        answer: dict[str, object] = {
-            "access_token": token,
-            "token_type": "Bearer",
-            "expires_in": _LIFETIME,
-        }
-        return answer | ({"scope": " ".join(scopes)} if scopes else {})
+        granted = authority.granted(client.client_id, api)
+        if granted is None:  # as at Auth0, status included
+            raise Refused("access_denied", "the client has no grant for this API", 403)
+        scopes = machine_scopes(granted, asked.get("scope"))
+        caller = Caller(client_id=client.client_id, scopes=scopes, permissions=scopes)
+        return token_response(authority, api, caller)
 
-    def _scopes(self, asked: str | None) -> list[str]:
-        granted = self._authority.client.scopes
-        if asked is None:
-            return list(granted)
-        wanted = [scope for scope in asked.split(" ") if scope]
-        if not set(wanted) <= set(granted):
-            raise Refused("invalid_scope", "the client may not ask for one of these scopes")
-        return wanted
+    def _of_the_main_api(self, client: Client) -> tuple[str, ...]:
+        main = self._authority.main
+        return (main and self._authority.granted(client.client_id, main)) or ()
 
 
 def _basic(header: str) -> tuple[str, str]:
@@ -135,10 +127,11 @@ def _basic(header: str) -> tuple[str, str]:
     return unquote_plus(client_id), unquote_plus(client_secret)  # RFC 6749 section 2.3.1
 
 
-def _same(given: str | None, expected: str) -> bool:
+def _same(given: str | None, expected: str | None) -> bool:
     # "surrogatepass", because a JSON text may hold half a surrogate pair and must not cause a 500.
     sent = (given or "").encode("utf-8", "surrogatepass")
-    return hmac.compare_digest(sent, expected.encode("utf-8"))
+    known = expected if expected is not None else secrets.token_urlsafe(24)
+    return hmac.compare_digest(sent, known.encode("utf-8"))
 
 
 def _refusal(refusal: Refused) -> Response:

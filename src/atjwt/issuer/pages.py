@@ -6,7 +6,7 @@ its hash. All that others wrote is escaped on its way in here, and the error pag
 
 import hashlib
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Final
 from urllib.parse import urlsplit
@@ -54,15 +54,22 @@ _STYLE_HASH: Final = b64encode(hashlib.sha256(_STYLE.encode("ascii")).digest()).
 
 
 def login_page(
-    request: AuthorizationRequest, users: Sequence[User], *, action: str, view: str, client: str
+    request: AuthorizationRequest,
+    users: Sequence[tuple[User, Sequence[str]]],
+    *,
+    known: Iterable[str],
+    action: str,
+    view: str,
+    client: str,
 ) -> Response:
     """The page that asks who it is: one button per user, and one to say no.
 
+    users: each with the scopes that they would get. known: the scopes of the API.
     action: the path that the answer is posted to. view: the one-time value of this page view.
     client: what the app is called.
     """
     address = request.address.redirect_uri
-    people = "".join(_button(request, user) for user in users)
+    people = "".join(_button(user, scopes) for user, scopes in users)
     body = f"""\
 <p class="note">For development only: no password is asked.</p>
 <h1>Log in to {escape(client)}</h1>
@@ -70,7 +77,7 @@ def login_page(
 <dl>
 <dt>App</dt><dd><code>{escape(request.client_id)}</code></dd>
 <dt>API</dt><dd>{_api(request)}</dd>
-<dt>Scopes</dt><dd>{_scopes(request, users)}</dd>
+<dt>Scopes</dt><dd>{_scopes(request, known)}</dd>
 </dl>
 <form method="post" action="{escape(action)}">
 <input type="hidden" name="view" value="{escape(view)}">
@@ -132,10 +139,10 @@ def _api(request: AuthorizationRequest) -> str:
     return f"<code>{escape(request.audience)}</code>"
 
 
-def _scopes(request: AuthorizationRequest, users: Sequence[User]) -> str:
+def _scopes(request: AuthorizationRequest, defined: Iterable[str]) -> str:
     if not request.scopes:
         return "none"
-    known = OIDC_SCOPES.union(*(user.permissions for user in users))
+    known = OIDC_SCOPES.union(defined)
     unknown = ' <span class="soft">(unknown here)</span>'
     items = (
         f"<li><code>{escape(scope)}</code>{'' if scope in known else unknown}</li>"
@@ -144,8 +151,8 @@ def _scopes(request: AuthorizationRequest, users: Sequence[User]) -> str:
     return f"<ul>{''.join(items)}</ul>"
 
 
-def _button(request: AuthorizationRequest, user: User) -> str:
-    granted = " ".join(request.scopes_for(user)) or "no scope"
+def _button(user: User, scopes: Sequence[str]) -> str:
+    granted = " ".join(scopes) or "no scope"
     return (
         f'<button name="user" value="{escape(user.subject)}">'
         f"<strong>{escape(user.name)}</strong>"

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import isfinite
 from typing import Final, Literal, TypeAlias, TypedDict, get_args
 
-from atjwt.issuer.keys import KeyRing, SigningKey, base64url
+from atjwt.issuer.keys import KeyRing, Signer, base64url
 
 Dialect: TypeAlias = Literal[
     "access_token", "access_token_authz", "rfc9068_profile", "rfc9068_profile_authz"
@@ -73,7 +73,7 @@ class TokenOptions(TypedDict, total=False):
 
 
 class Mint:
-    """Writes and signs tokens for one issuer and one API."""
+    """Writes and signs tokens for one issuer, and for one API where no other is named."""
 
     def __init__(
         self, *, issuer: str, audience: str, clock: Callable[[], float], keys: KeyRing
@@ -88,13 +88,13 @@ class Mint:
         self.clock = clock
         self.keys = keys
 
-    def header(self, options: TokenOptions, key: SigningKey | None = None) -> dict[str, object]:
+    def header(self, options: TokenOptions, key: Signer | None = None) -> dict[str, object]:
         """The JOSE header: `alg`, `typ`, `kid` in Auth0's order, then what `header` changes."""
         key = key or self.keys.current
         members: dict[str, object] = {
             "alg": key.algorithm,
             "typ": "at+jwt" if is_rfc9068(_dialect(options)) else "JWT",
-            "kid": key.kid,
+            **({} if key.kid is None else {"kid": key.kid}),
         }
         return _changed(members, options.get("header"))
 
@@ -164,7 +164,7 @@ def dialect_named(name: object) -> Dialect:
 def compact(
     header: Mapping[str, object],
     claims: Mapping[str, object] | bytes,
-    key: SigningKey,
+    key: Signer,
     *,
     algorithm: str | None = None,
 ) -> str:

@@ -1,7 +1,7 @@
 """Who can log in: two invented people with different rights, unless others are given."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from atjwt.issuer.tokens import USER
@@ -12,12 +12,14 @@ class User:
     """Somebody who can log in at the local issuer.
 
     subject: the `sub` of their tokens. name: what the login page calls them, and `name` in the ID
-    token. permissions: what they may do at the API, by the names that its scopes have.
+    token. permissions: what they may do at the issuer's first API, by the names that its scopes
+    have. permissions_at: the same at other APIs, by identifier.
     """
 
     subject: str
     name: str
     permissions: tuple[str, ...] = ()
+    permissions_at: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
 
 
 USERS: Final = (
@@ -33,6 +35,11 @@ def checked(users: Iterable[User]) -> tuple[User, ...]:
         raise ValueError("users has at least one, each with a subject and a name")
     if len({user.subject for user in people}) != len(people):
         raise ValueError("users have a subject each of their own")
-    if not all(scope and " " not in scope for user in people for scope in user.permissions):
+    names = (scope for user in people for some in _rights(user) for scope in some)
+    if not all(scope and " " not in scope for scope in names):
         raise ValueError("permissions are names without blanks, none of them empty")
     return people
+
+
+def _rights(user: User) -> list[tuple[str, ...]]:
+    return [user.permissions, *user.permissions_at.values()]

@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
 from atjwt.issuer.faults import Endpoint, Fault, Switchboard
-from atjwt.issuer.keys import KeyRing
+from atjwt.issuer.rings import KeyRings
 from atjwt.issuer.tokens import json_bytes
 
 ELSEWHERE: Final = "/elsewhere"
@@ -47,16 +47,16 @@ class WellKnown:
         self,
         *,
         issuer: str,
-        keys: KeyRing,
+        keys: KeyRings,
         faults: Switchboard,
         max_age: int,
-        scopes: Iterable[str],
+        scopes: Callable[[], Iterable[str]],
         sleep: Callable[[float], Awaitable[None]],
     ) -> None:
         """Works the addresses out once.
 
         issuer: the issuer identifier. max_age: seconds, for the JWKS' `Cache-Control`.
-        scopes: those of the API. sleep: how a fault waits, in seconds.
+        scopes: says which the APIs have. sleep: how a fault waits, in seconds.
         """
         parts = urlsplit(issuer)
         self._issuer = issuer
@@ -64,7 +64,7 @@ class WellKnown:
         self._keys = keys
         self._faults = faults
         self._max_age = max_age
-        self._scopes = tuple(scopes)
+        self._scopes = scopes
         self._sleep = sleep
         self._lock = Lock()
         self.requests: Counter[str] = Counter()
@@ -94,7 +94,7 @@ class WellKnown:
             "authorization_endpoint": self.authorization_endpoint,
             "token_endpoint": self.token_endpoint,
             "jwks_uri": self.jwks_uri,
-            "scopes_supported": ["openid", "profile", *self._scopes],
+            "scopes_supported": ["openid", "profile", *self._scopes()],
             "response_types_supported": ["code"],
             "response_modes_supported": ["query"],
             "grant_types_supported": list(GRANT_TYPES),

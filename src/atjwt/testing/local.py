@@ -12,9 +12,8 @@ from types import TracebackType
 from typing import Self, Unpack
 
 from atjwt.errors import Reason
-from atjwt.issuer import Algorithm, Dialect, TokenOptions, User
+from atjwt.issuer import Algorithm, Dialect, Setup, TokenOptions, User
 from atjwt.issuer import LocalIssuer as IssuerInProcess
-from atjwt.issuer.users import USERS
 from atjwt.testing.choice import choose
 from atjwt.testing.clock import SharedClock
 from atjwt.testing.search import Target, find_resource_servers
@@ -32,20 +31,24 @@ class LocalIssuer(IssuerInProcess):
         self,
         *,
         issuer: str = "https://issuer.test/",
-        audience: str = "https://api.example.com/",
-        algorithm: Algorithm = "RS256",
-        dialect: Dialect = "access_token",
-        users: Iterable[User] = USERS,
+        audience: str | None = None,
+        algorithm: Algorithm | None = None,
+        dialect: Dialect | None = None,
+        users: Iterable[User] | None = None,
+        setup: Setup | None = None,
         clock: Callable[[], float] = time.time,
         max_age: int = 600,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """Makes the keys, which for RSA takes a moment: make one and keep it.
 
-        issuer, audience: while it stands in for an app's issuer, those of the app.
-        algorithm: by which tokens are signed; the app must accept it.
-        dialect: the API's setting, which `/oauth/token` and `/_local/token` follow.
+        issuer, audience: while it stands in for an app's issuer, those of the app. By default
+            `https://issuer.test/` and `https://api.example.com/`.
+        algorithm: by which tokens are signed, by default RS256; the app must accept it.
+        dialect: the API's setting, which `/oauth/token` and `/_local/token` follow; by default
+            `access_token`.
         users: who can log in at `/authorize` of its `app`, and what each may do.
+        setup: several APIs, users, clients and grants to begin with.
         clock: seconds since 1970. `advance` moves what everybody sees of it.
         max_age: seconds, in the JWKS' and the metadata's `Cache-Control`.
         sleep: how the faults `slow` and `drip` wait, in seconds.
@@ -53,10 +56,9 @@ class LocalIssuer(IssuerInProcess):
         """
         self._clock = SharedClock(clock)
         self._stand_in: StandIn | None = None
-        self._first_dialect = dialect
         super().__init__(
             issuer=issuer, audience=audience, algorithm=algorithm, dialect=dialect, users=users,
-            clock=self.clock, max_age=max_age, sleep=sleep,
+            setup=setup, clock=self.clock, max_age=max_age, sleep=sleep,
         )  # fmt: skip
 
     def clock(self) -> float:
@@ -150,11 +152,13 @@ class LocalIssuer(IssuerInProcess):
         self._clock.advance(seconds)
 
     def reset(self) -> None:
-        """As it was made, but for the keys: no faults, nothing advanced, no requests counted."""
+        """As it was made, but for the keys: no faults, nothing advanced, no requests counted, and the
+        APIs as they were set.
+        """
         self.faults.clear()
         self._clock.reset()
         self.requests.clear()
-        self.dialect = self._first_dialect
+        self._authority.apis.restore()
 
     def _completed(self, options: TokenOptions) -> TokenOptions:
         """The options, with the issuer, audience and dialect of the app stood in for."""

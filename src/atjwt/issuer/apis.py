@@ -1,0 +1,153 @@
+"""All APIs of one issuer: found by id or identifier, made, changed, removed.
+
+Every change is judged whole, then kept in the store, and only then seen by requests, so that a
+change that fails has not happened. Several threads may serve one issuer.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from threading import RLock
+from typing import Final
+
+from atjwt.errors import ConfigurationError
+from atjwt.issuer.api import Api, completed, management_api, new_id
+from atjwt.issuer.members import kept_problems, stored_problems
+from atjwt.issuer.store import Store
+
+_MOST: Final = 1_000  # APIs; at Auth0 no more can be reached by pages
+_KIND: Final = "api"
+_SEEN: Final = "seen"
+
+
+class Unacceptable(Exception):
+    """A change that is not made.
+
+    status, code: of the Management API's answer; the code may be empty, where none is documented.
+    """
+
+    def __init__(self, status: int, message: str, code: str = "") -> None:
+        super().__init__(status, message, code)
+        self.status = status
+        self.message = message
+        self.code = code
+
+
+class Apis:
+    """The APIs of one issuer, in the order in which they were made, its own first."""
+
+    def __init__(self, store: Store, *, issuer: str, algorithm: str) -> None:
+        """Begins with what the store has.
+
+        issuer: the issuer identifier. algorithm: by which an API signs that was not told.
+        Raises ConfigurationError: what the store has is no API.
+        """
+        self._store = store
+        self._algorithm = algorithm
+        self._lock = RLock()
+        self.system = management_api(issuer, algorithm)
+        self._reserved = {self.system.identifier, f"{issuer.rstrip('/')}/userinfo"}
+        self._apis: dict[str, Api] = {}
+        for id_, members in store.all(_KIND).items():
+            problems = stored_problems(members)
+            if problems:
+                raise ConfigurationError(f"{store.name}: an API's {why}" for why in problems)
+            self._apis[id_] = Api(id=id_, members=members)
+        self._first: tuple[Api, ...] = ()
+
+    def begin(self, first: Iterable[Mapping[str, object]]) -> None:
+        """Adds those APIs that the store has never seen; what happened to the others holds.
+
+        first: their settings, known to be good. Raises Unacceptable.
+        """
+        seen = self._store.all(_SEEN)
+        for members in first:
+            identifier = str(members["identifier"])
+            if identifier not in seen and self.find(identifier) is None:
+                self.create(members)
+                self._store.put(_SEEN, identifier, {})
+
+    def settle(self) -> None:
+        """Says that what there is now is the beginning, to which `restore` goes back."""
+        self._first = tuple(self._apis.values())
+
+    def restore(self) -> None:
+        """Makes everything as it was in the beginning."""
+        with self._lock:
+            for gone in self._apis.keys() - {api.id for api in self._first}:
+                self._store.drop(_KIND, gone)
+            for api in self._first:
+                self._store.put(_KIND, api.id, api.members)
+            self._apis = {api.id: api for api in self._first}
+
+    def all(self) -> list[Api]:
+        """Every API, the issuer's own first."""
+        with self._lock:
+            return [self.system, *self._apis.values()]
+
+    def find(self, key: str) -> Api | None:
+        """The API of this id or, as at Auth0, of this identifier."""
+        return next((api for api in self.all() if key in {api.id, api.identifier}), None)
+
+    def of_audience(self, identifier: str) -> Api | None:
+        """The API of this identifier."""
+        return next((api for api in self.all() if api.identifier == identifier), None)
+
+    def create(self, members: Mapping[str, object]) -> Api:
+        """Makes an API of settings that are right each for itself. Raises Unacceptable."""
+        with self._lock:
+            identifier = str(members["identifier"])
+            if identifier in self._reserved:
+                raise Unacceptable(400, "This identifier is reserved")
+            if self.of_audience(identifier) is not None:
+                raise Unacceptable(409, "A resource server with the same identifier already exists")
+            if len(self._apis) >= _MOST:
+                raise Unacceptable(403, f"There are {_MOST} resource servers, and no more can be")
+            api = Api(id=new_id(), members=self._checked(members))
+            return self._keep(api)
+
+    def change(self, key: str, changes: Mapping[str, object]) -> Api:
+        """Changes an API's settings; those that are not named stay. Raises Unacceptable.
+
+        key: id or identifier. changes: right each for itself; null takes a setting away.
+        """
+        with self._lock:
+            api = self._changeable(key)
+            if api is None:
+                raise Unacceptable(
+                    404, "The resource server does not exist", "inexistent_resource_server"
+                )
+            before = dict(api.members)
+            if changes.get("signing_alg", "HS256") != "HS256":
+                before.pop("signing_secret", None)
+            return self._keep(replace(api, members=self._checked({**before, **changes})))
+
+    def remove(self, key: str) -> None:
+        """Removes an API, if there is one. Raises Unacceptable: it is the issuer's own."""
+        with self._lock:
+            api = self._changeable(key)
+            if api is not None:
+                self._store.drop(_KIND, api.id)
+                self._apis = {id_: other for id_, other in self._apis.items() if id_ != api.id}
+
+    def _changeable(self, key: str) -> Api | None:
+        api = self.find(key)
+        if api is not None and api.is_system:
+            raise Unacceptable(400, "System resource servers cannot be changed")
+        return api
+
+    def _checked(self, members: Mapping[str, object]) -> dict[str, object]:
+        kept = completed(members, self._algorithm)
+        problems = kept_problems(kept)
+        if problems:
+            raise Unacceptable(400, payload_message(problems), "invalid_body")
+        return kept
+
+    def _keep(self, api: Api) -> Api:
+        self._store.put(_KIND, api.id, api.members)
+        self._apis = {**self._apis, api.id: api}
+        return api
+
+
+def payload_message(problems: Iterable[str]) -> str:
+    """What the Management API says of a body that does not fit."""
+    return f"Payload validation error: {'; '.join(problems)}"

@@ -1,0 +1,90 @@
+"""What an issuer begins with: APIs, users, clients, grants. What is not given is built in.
+
+APIs      one, with the scopes that the users and the machine have; RBAC is on
+users     a clerk who may read and a manager who may do everything
+clients   a machine and a single-page app, each unless another of its type is given; one for the
+          Management API, always
+grants    the built-in machine may do everything at the first API, unless a grant of its own is
+          given; the client for the Management API may do everything there
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Self
+
+from atjwt.issuer.api import MANAGEMENT_SCOPES, scope_names
+from atjwt.issuer.clients import APP, MACHINE, MANAGEMENT, MANAGER, Client, Grant
+from atjwt.issuer.tokens import MACHINE_SCOPES
+from atjwt.issuer.users import USERS, User, checked
+
+AUDIENCE: Final = "https://api.example.com/"
+
+Settings = Mapping[str, object]
+"""An API's settings, by the names of the Management API."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """APIs, users, clients and grants to begin with; where there are none, the built-in ones.
+
+    apis: their settings; the first is the issuer's main API. `read_setup` reads a file.
+    """
+
+    apis: tuple[Settings, ...] = ()
+    users: tuple[User, ...] = ()
+    clients: tuple[Client, ...] = ()
+    grants: tuple[Grant, ...] = ()
+
+    @property
+    def audience(self) -> str | None:
+        """The identifier of the first API, if one is given."""
+        return str(self.apis[0]["identifier"]) if self.apis else None
+
+    def completed(self, *, audience: str, users: Iterable[User] | None = None) -> Self:
+        """The whole of it, with what is built in.
+
+        audience: the identifier of the main API; one that is not here is added.
+        users: instead of these. Raises ValueError: about the users.
+        """
+        people = checked(users if users is not None else self.users or _people(self.apis))
+        apis = self.apis
+        main = next((api for api in apis if api["identifier"] == audience), None)
+        scopes: Sequence[str] = MACHINE_SCOPES if main is None else scope_names(main)
+        if main is None:
+            apis = (_main_api(audience, people), *apis)
+        clients = (*self.clients, *self._missing(), MANAGER)
+        own = Grant(client_id=MACHINE.client_id, audience=audience, scopes=tuple(scopes))
+        every = Grant(client_id=MANAGER.client_id, audience=MANAGEMENT, scopes=MANAGEMENT_SCOPES)
+        has_own = any(grant.client_id == MACHINE.client_id for grant in self.grants)
+        grants = (*self.grants, *(() if has_own else (own,)), every)
+        return replace(self, apis=apis, users=people, clients=clients, grants=grants)
+
+    def _missing(self) -> list[Client]:
+        types = {client.type for client in self.clients}
+        return [client for client in (MACHINE, APP) if client.type not in types]
+
+
+def _main_api(audience: str, users: Iterable[User]) -> Settings:
+    names = [*MACHINE_SCOPES, *(name for user in users for name in user.permissions)]
+    return {
+        "identifier": audience,
+        "name": "Example API",
+        "scopes": [{"value": name} for name in dict.fromkeys(names)],
+        "enforce_policies": True,
+    }
+
+
+def _people(apis: Sequence[Settings]) -> tuple[User, ...]:
+    """The built-in users; at APIs that were given, the clerk may read, the manager do everything."""
+    if not apis:
+        return USERS
+    clerk, manager = USERS
+    every = {str(api["identifier"]): tuple(scope_names(api)) for api in apis}
+    read = {
+        api: tuple(name for name in names if name.startswith("read:"))
+        for api, names in every.items()
+    }
+    return (
+        User(subject=clerk.subject, name=clerk.name, permissions_at=read),
+        User(subject=manager.subject, name=manager.name, permissions_at=every),
+    )
