@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
+from pathlib import Path
 from socket import create_server
 from typing import Any
 
@@ -39,18 +40,23 @@ commands:
 """
 
 ISSUER_HELP = """\
-usage: atjwt issuer [-h] [--host HOST] [--port PORT] [--audience AUDIENCE] [--dialect DIALECT]
-                    [--algorithm ALG] [--json]
+usage: atjwt issuer [-h] [--host HOST] [--port PORT] [--config FILE] [--state FILE]
+                    [--audience AUDIENCE] [--dialect DIALECT] [--algorithm ALG] [--json]
 
-Runs a local authorization server: metadata, keys, a token endpoint with one machine client, and
-broken tokens and faults on request. For development only; it listens on loopback addresses only.
+Runs a local authorization server: metadata, keys, logins, a token endpoint, and broken tokens and
+faults on request. For development only; it listens on loopback addresses only.
 
 options:
   -h, --help           show this help message and exit
   --host HOST          loopback name or address (default: 127.0.0.1)
   --port PORT          0 for any free one (default: 9400)
-  --audience AUDIENCE  identifier of the API (default: https://api.example.com/)
-  --dialect DIALECT    token dialect of the API: access_token, access_token_authz,
+  --config FILE        APIs, users, clients and grants to begin with, as TOML (default: built-in
+                       ones)
+  --state FILE         keep APIs, signing keys and client secrets in this SQLite file, for the
+                       next run; readable by its owner alone (default: in memory)
+  --audience AUDIENCE  identifier of the main API (default: the first of --config, or
+                       https://api.example.com/)
+  --dialect DIALECT    token dialect of the main API: access_token, access_token_authz,
                        rfc9068_profile, rfc9068_profile_authz (default: access_token)
   --algorithm ALG      signs by RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512,
                        EdDSA, Ed25519 (default: RS256)
@@ -194,6 +200,63 @@ def test_it_stops_although_a_request_hangs(fault: dict[str, object]) -> None:
             httpx.get(facts["jwks_uri"], timeout=0.1)
         code, _, err = _stop(process, signal.SIGTERM)
     assert (code, len(err.splitlines())) == (0, 1)
+
+
+SETUP = """\
+[[apis]]
+identifier = "urn:mine"
+scopes = ["read:items"]
+token_dialect = "rfc9068_profile"
+signing_alg = "HS256"
+"""
+
+
+def test_it_serves_what_its_file_says_and_goes_on_where_it_was(tmp_path: Path) -> None:
+    """`--config` begins, `--state` remembers; it says where the keys are; a secret is printed to
+    paste.
+    """
+    config, state = tmp_path / "issuer.toml", tmp_path / "issuer.db"
+    config.write_text(SETUP, "utf-8")
+    runs = []
+    for arguments in (["--config", str(config)], []):
+        with _serving("--json", "--state", str(state), *arguments) as (process, line):
+            facts = json.loads(line)
+            assert (facts["audience"], facts["algorithm"]) == ("urn:mine", "HS256")
+            assert facts["dialect"] == "rfc9068_profile"
+            answer = httpx.post(facts["token_endpoint"], data=_grant(facts)).json()
+            runs.append((facts["client_secret"], facts["issuer"], answer["access_token"]))
+            code, _, err = _stop(process, signal.SIGTERM)
+        assert (code, f"client secrets are kept in {state}." in err) == (0, True)
+    assert runs[0][0] == runs[1][0]
+    with _serving("--state", str(state)) as (process, line):
+        assert process.stdout is not None
+        lines = [line, *iter(process.stdout.readline, "Stop with Ctrl+C.\n")]
+        server = _pasted("".join(lines).partition("by:\n")[2].partition("Get a token")[0])
+        for _, issuer, token in runs:
+            trusted = TrustedIssuer.auth0(issuer, secret=_secret_in(lines))
+            server = ResourceServer(audience=server.audience, issuers=[trusted])
+            assert server.verify_sync(token).client_id == "local-machine"
+
+
+def _secret_in(lines: list[str]) -> str:
+    (secret,) = (
+        line.partition('secret="')[2].partition('"')[0] for line in lines if 'secret="' in line
+    )
+    return secret
+
+
+def test_a_wrong_file_stops_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 2 and a line for each mistake in `--config`, 1 for a `--state` of something else."""
+    config, state = tmp_path / "issuer.toml", tmp_path / "notes"
+    config.write_text("colour = 1\nshape = 2\n", "utf-8")
+    state.write_text("my notes", "utf-8")
+    assert main(["issuer", "--port", "0", "--config", str(config)]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert [line[: line.find(": there")] for line in lines] == [
+        f"atjwt issuer: {config}: {name}" for name in ("colour", "shape")
+    ]
+    assert main(["issuer", "--port", "0", "--state", str(state)]) == 1
+    assert "is a file of something else" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com", ""])

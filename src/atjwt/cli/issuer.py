@@ -2,6 +2,8 @@
 
 The socket is bound before anything is printed: the port is known then, also where any free one was
 asked for, and whoever reads the first line may connect at once.
+
+Exit codes: 1 for a port or a state file that cannot be had, 2 for a wrong argument or `--config`.
 """
 
 import argparse
@@ -9,10 +11,13 @@ import json
 import shlex
 import socket
 import sys
+from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
+from atjwt.errors import ConfigurationError
+
 if TYPE_CHECKING:
-    from atjwt.issuer import LocalIssuer
+    from atjwt.issuer import LocalIssuer, Setup
 
 # Spelled here too, so that `--help` need not load the issuer; a test compares them with it.
 DIALECTS: Final = (
@@ -43,9 +48,9 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     parser = commands.add_parser(
         "issuer",
         help="run a local authorization server for development",
-        description="Runs a local authorization server: metadata, keys, a token endpoint with one "
-        "machine client, and broken tokens and faults on request. For development only; it listens "
-        "on loopback addresses only.",
+        description="Runs a local authorization server: metadata, keys, logins, a token endpoint, and "
+        "broken tokens and faults on request. For development only; it listens on loopback addresses "
+        "only.",
     )
     parser.add_argument(
         "--host", default="127.0.0.1", help="loopback name or address (default: %(default)s)"
@@ -54,34 +59,48 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         "--port", type=_port, default=9400, help="0 for any free one (default: %(default)s)"
     )
     parser.add_argument(
-        "--audience",
-        type=_identifier,
-        default="https://api.example.com/",
-        help="identifier of the API (default: %(default)s)",
+        "--config",
+        metavar="FILE",
+        help="APIs, users, clients and grants to begin with, as TOML (default: built-in ones)",
     )
     parser.add_argument(
-        "--dialect",
-        choices=DIALECTS,
-        default="access_token",
-        metavar="DIALECT",
-        help=f"token dialect of the API: {', '.join(DIALECTS)} (default: %(default)s)",
+        "--state",
+        metavar="FILE",
+        help="keep APIs, signing keys and client secrets in this SQLite file, for the next run; "
+        "readable by its owner alone (default: in memory)",
     )
-    parser.add_argument(
-        "--algorithm",
-        choices=ALGORITHMS,
-        default="RS256",
-        metavar="ALG",
-        help=f"signs by {', '.join(ALGORITHMS)} (default: %(default)s)",
-    )
+    _add_settings(parser)
     parser.add_argument(
         "--json", action="store_true", help="print one JSON line instead of text, when listening"
     )
     parser.set_defaults(run=run)
 
 
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    # Without defaults: what is not given is as the files say.
+    parser.add_argument(
+        "--audience",
+        type=_identifier,
+        help="identifier of the main API (default: the first of --config, or "
+        "https://api.example.com/)",
+    )
+    parser.add_argument(
+        "--dialect",
+        choices=DIALECTS,
+        metavar="DIALECT",
+        help=f"token dialect of the main API: {', '.join(DIALECTS)} (default: access_token)",
+    )
+    parser.add_argument(
+        "--algorithm",
+        choices=ALGORITHMS,
+        metavar="ALG",
+        help=f"signs by {', '.join(ALGORITHMS)} (default: RS256)",
+    )
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Serves until SIGINT or SIGTERM. Returns the exit code."""
-    from atjwt.issuer import LocalIssuer
+    from atjwt.issuer import Setup, read_setup
     from atjwt.issuer.loopback import is_loopback
 
     try:
@@ -94,6 +113,10 @@ def run(arguments: argparse.Namespace) -> int:
     if not is_loopback(host):
         return _fail(2, "the host is not a loopback one; use 127.0.0.1, ::1 or localhost")
     try:
+        setup = Setup() if arguments.config is None else read_setup(arguments.config)
+    except ConfigurationError as error:
+        return _fail(2, *error.problems)
+    try:
         listener = _listen(host, arguments.port)
     except OSError as error:
         return _fail(1, f"cannot listen on port {arguments.port} of {host}: {error.strerror}")
@@ -102,14 +125,30 @@ def run(arguments: argparse.Namespace) -> int:
         if not is_loopback(address):  # a resolver may say anything about a name
             return _fail(2, "the host resolves to an address that is not a loopback one")
         authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        issuer = LocalIssuer(
-            issuer=f"http://{authority}/",
-            audience=arguments.audience,
-            dialect=arguments.dialect,
-            algorithm=arguments.algorithm,
-        )
-        serve(issuer.app, listener, ready=lambda: _announce(issuer, as_json=arguments.json))
+        try:
+            issuer = _issuer(arguments, f"http://{authority}/", setup)
+        except ConfigurationError as error:
+            return _fail(1, *error.problems)
+        with closing(issuer):
+            serve(
+                issuer.app,
+                listener,
+                ready=lambda: _announce(issuer, as_json=arguments.json, state=arguments.state),
+            )
     return 0
+
+
+def _issuer(arguments: argparse.Namespace, url: str, setup: "Setup") -> "LocalIssuer":
+    from atjwt.issuer import LocalIssuer
+
+    return LocalIssuer(
+        issuer=url,
+        audience=arguments.audience,
+        dialect=arguments.dialect,
+        algorithm=arguments.algorithm,
+        setup=setup,
+        state=arguments.state,
+    )
 
 
 def _port(text: str) -> int:
@@ -129,30 +168,34 @@ def _listen(host: str, port: int) -> socket.socket:
     return socket.create_server((host, port), family=family)
 
 
-def _fail(code: int, sentence: str) -> int:
-    print(f"atjwt issuer: {sentence}", file=sys.stderr)
+def _fail(code: int, *sentences: str) -> int:
+    for sentence in sentences:
+        print(f"atjwt issuer: {sentence}", file=sys.stderr)
     return code
 
 
-def _announce(issuer: "LocalIssuer", *, as_json: bool) -> None:
+def _announce(issuer: "LocalIssuer", *, as_json: bool, state: str | None) -> None:
+    notes = [_WARNING]
+    if state is not None:
+        notes.append(f"atjwt issuer: its signing keys and client secrets are kept in {state}.")
     facts = {
         "issuer": issuer.issuer,
         "jwks_uri": issuer.jwks_uri,
         "token_endpoint": issuer.token_endpoint,
         "audience": issuer.audience,
         "dialect": issuer.dialect,
-        "algorithm": issuer.algorithm,
+        "algorithm": _signing(issuer)[0],
         "client_id": issuer.client_id,
         "client_secret": issuer.client_secret,
         "authorization_endpoint": issuer.authorization_endpoint,
         "spa_client_id": issuer.spa_client_id,
     }
-    if as_json:  # a program reads stdout; the warning is for the person behind it
-        print(_WARNING, file=sys.stderr, flush=True)
+    if as_json:  # a program reads stdout; the notes are for the person behind it
+        print(*notes, sep="\n", file=sys.stderr, flush=True)
         print(json.dumps(facts), flush=True)
         return
     width = max(map(len, facts))
-    print(_WARNING, "", *(f"  {name:{width}}  {value}" for name, value in facts.items()), sep="\n")
+    print(*notes, "", *(f"  {name:{width}}  {value}" for name, value in facts.items()), sep="\n")
     print("\nAn API trusts it, in both token profiles, by:\n", _trust(issuer), sep="\n")
     print("\nGet a token for the machine client:\n", f"  {_curl(issuer)}", sep="\n")
     print("\nGet any token:\n", f"  {_curl_any(issuer)}", sep="\n")
@@ -164,14 +207,24 @@ def _announce(issuer: "LocalIssuer", *, as_json: bool) -> None:
     print(f"\nWhat else there is: {issuer.issuer}\nStop with Ctrl+C.", flush=True)
 
 
+def _signing(issuer: "LocalIssuer") -> tuple[str, str | None]:
+    """The algorithm of the main API, and its secret if it signs by one."""
+    main = next((api for api in issuer.apis if api["identifier"] == issuer.audience), {})
+    secret = main.get("signing_secret")
+    return str(main.get("signing_alg", issuer.algorithm)), None if secret is None else str(secret)
+
+
 def _trust(issuer: "LocalIssuer") -> str:
-    algorithms = ""  # by default those of Auth0
-    if issuer.algorithm not in {"RS256", "PS256"}:
-        algorithms = f", algorithms=[{json.dumps(issuer.algorithm)}]"
+    algorithm, secret = _signing(issuer)
+    how = ""  # by default the algorithms of Auth0
+    if secret is not None:
+        how = f", secret={json.dumps(secret)}"
+    elif algorithm not in {"RS256", "PS256"}:
+        how = f", algorithms=[{json.dumps(algorithm)}]"
     return (
         "  ResourceServer(\n"
         f"      audience={json.dumps(issuer.audience)},\n"
-        f"      issuers=[TrustedIssuer.auth0({json.dumps(issuer.issuer)}{algorithms})],\n"
+        f"      issuers=[TrustedIssuer.auth0({json.dumps(issuer.issuer)}{how})],\n"
         "  )"
     )
 

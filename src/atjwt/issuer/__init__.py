@@ -10,6 +10,7 @@ from atjwt.issuer.faults import Endpoint, Fault, Switchboard
 from atjwt.issuer.keys import Algorithm
 from atjwt.issuer.local import LocalIssuer
 from atjwt.issuer.setup import Setup
+from atjwt.issuer.setup_file import read_setup
 from atjwt.issuer.tokens import REMOVE, Dialect, Kind, TokenOptions
 from atjwt.issuer.users import User
 
@@ -28,4 +29,5 @@ __all__ = [
     "Switchboard",
     "TokenOptions",
     "User",
+    "read_setup",
 ]

@@ -18,6 +18,7 @@ from atjwt.issuer.authority import Authority
 from atjwt.issuer.bodies import json_object, media_type, read_body
 from atjwt.issuer.broken import broken_token, reason_named
 from atjwt.issuer.faults import ENDPOINTS, Fault
+from atjwt.issuer.store import NotKept
 from atjwt.issuer.tokens import DIALECTS, KINDS, REMOVE, Kind, TokenOptions, dialect_named
 
 PREFIX: Final = "/_local"
@@ -57,6 +58,8 @@ def _endpoint(authority: Authority, action: _Action) -> Callable[[Request], Awai
             return JSONResponse(action(authority, json_object(body) if body else {}))
         except ValueError as error:
             return _error(400, str(error))
+        except NotKept as error:
+            return _error(500, str(error))
         except (OverflowError, RecursionError):
             return _error(400, "a number is too large, or the body is nested too deep")
 

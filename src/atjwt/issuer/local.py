@@ -6,6 +6,7 @@ issuer`).
 """
 
 import asyncio
+import os
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -15,13 +16,14 @@ from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 
-from atjwt.errors import Reason
+from atjwt.errors import ConfigurationError, Reason
 from atjwt.issuer.assembly import Plan, build_authority
 from atjwt.issuer.broken import broken_token, reason_named
 from atjwt.issuer.faults import Switchboard
 from atjwt.issuer.keys import Algorithm
 from atjwt.issuer.setup import Setup
-from atjwt.issuer.store import Memory
+from atjwt.issuer.state_file import StateFile
+from atjwt.issuer.store import Memory, NotKept
 from atjwt.issuer.tokens import Dialect, Kind, TokenOptions, dialect_named
 from atjwt.issuer.users import User
 
@@ -42,6 +44,7 @@ class LocalIssuer:
         dialect: Dialect | None = None,
         users: Iterable[User] | None = None,
         setup: Setup | None = None,
+        state: str | os.PathLike[str] | None = None,
         clock: Callable[[], float] = time.time,
         max_age: int = 600,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -56,10 +59,12 @@ class LocalIssuer:
         users: who can log in at `/authorize`, and what each may do.
         setup: several APIs, users, clients and grants to begin with. The first API is the main one,
             unless `audience` names another; what is given beside it wins over it.
+        state: a file in which APIs, keys and secrets outlive this issuer; it is made where there is
+            none, for its owner alone. What it remembers wins over `setup`. `close` lets go of it.
         clock: seconds since 1970; give the verifier the same one.
         max_age: seconds, in the JWKS' and the metadata's `Cache-Control`.
         sleep: how the faults `slow` and `drip` wait, in seconds.
-        Raises ValueError.
+        Raises ValueError; ConfigurationError, which is one: the state file cannot be used.
         """
         plan = Plan(
             issuer=issuer,
@@ -72,7 +77,15 @@ class LocalIssuer:
             max_age=max_age,
             sleep=sleep,
         )
-        self._authority = build_authority(plan, Memory())
+        store = Memory() if state is None else StateFile(state)
+        try:
+            self._authority = build_authority(plan, store)
+        except NotKept as error:
+            store.close()
+            raise ConfigurationError([str(error)]) from None
+        except BaseException:
+            store.close()
+            raise
 
     def __repr__(self) -> str:
         return f"LocalIssuer(issuer={self.issuer!r}, audience={self.audience!r})"
@@ -137,6 +150,11 @@ class LocalIssuer:
         self._authority.set_dialect(dialect_named(dialect))
 
     @property
+    def apis(self) -> list[dict[str, object]]:
+        """All APIs and their settings, as the Management API shows them; the issuer's own first."""
+        return [api.as_json() for api in self._authority.apis.all()]
+
+    @property
     def faults(self) -> Switchboard:
         """What goes wrong on purpose."""
         return self._authority.faults
@@ -152,6 +170,10 @@ class LocalIssuer:
         from atjwt.issuer.app import build_app
 
         return build_app(self._authority)
+
+    def close(self) -> None:
+        """Lets go of the state file, if there is one; nothing can be changed afterwards."""
+        self._authority.store.close()
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
         """The published key set (RFC 7517 section 5), whatever faults are on."""

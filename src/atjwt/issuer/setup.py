@@ -12,8 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Self
 
+from atjwt.errors import ConfigurationError
 from atjwt.issuer.api import MANAGEMENT_SCOPES, scope_names
 from atjwt.issuer.clients import APP, MACHINE, MANAGEMENT, MANAGER, Client, Grant
+from atjwt.issuer.members import creation_problems, kept_problems
 from atjwt.issuer.tokens import MACHINE_SCOPES
 from atjwt.issuer.users import USERS, User, checked
 
@@ -28,12 +30,22 @@ class Setup:
     """APIs, users, clients and grants to begin with; where there are none, the built-in ones.
 
     apis: their settings; the first is the issuer's main API. `read_setup` reads a file.
+    Raises ConfigurationError: every setting that is wrong.
     """
 
     apis: tuple[Settings, ...] = ()
     users: tuple[User, ...] = ()
     clients: tuple[Client, ...] = ()
     grants: tuple[Grant, ...] = ()
+
+    def __post_init__(self) -> None:
+        problems = [
+            f"Setup: apis[{number}]: {problem}"
+            for number, api in enumerate(self.apis)
+            for problem in creation_problems(api) or kept_problems(api)
+        ]
+        if problems:
+            raise ConfigurationError(problems)
 
     @property
     def audience(self) -> str | None:

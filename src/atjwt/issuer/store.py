@@ -7,8 +7,12 @@ from collections.abc import Mapping
 from typing import Protocol
 
 
+class NotKept(Exception):
+    """A change that could not be kept, and so has not happened. Its text says why."""
+
+
 class Store(Protocol):
-    """Keeps JSON objects. `put` and `drop` have happened when they return."""
+    """Keeps JSON objects. `put` and `drop` have happened when they return, or raise NotKept."""
 
     @property
     def name(self) -> str:

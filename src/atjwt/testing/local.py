@@ -5,6 +5,7 @@ and for the app's audience while it stands in.
 """
 
 import asyncio
+import os
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -36,6 +37,7 @@ class LocalIssuer(IssuerInProcess):
         dialect: Dialect | None = None,
         users: Iterable[User] | None = None,
         setup: Setup | None = None,
+        state: str | os.PathLike[str] | None = None,
         clock: Callable[[], float] = time.time,
         max_age: int = 600,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -49,6 +51,7 @@ class LocalIssuer(IssuerInProcess):
             `access_token`.
         users: who can log in at `/authorize` of its `app`, and what each may do.
         setup: several APIs, users, clients and grants to begin with.
+        state: a file in which APIs, keys and secrets outlive this issuer; `close` lets go of it.
         clock: seconds since 1970. `advance` moves what everybody sees of it.
         max_age: seconds, in the JWKS' and the metadata's `Cache-Control`.
         sleep: how the faults `slow` and `drip` wait, in seconds.
@@ -58,7 +61,7 @@ class LocalIssuer(IssuerInProcess):
         self._stand_in: StandIn | None = None
         super().__init__(
             issuer=issuer, audience=audience, algorithm=algorithm, dialect=dialect, users=users,
-            setup=setup, clock=self.clock, max_age=max_age, sleep=sleep,
+            setup=setup, state=state, clock=self.clock, max_age=max_age, sleep=sleep,
         )  # fmt: skip
 
     def clock(self) -> float:

@@ -1,0 +1,208 @@
+"""A TOML file → `Setup`, or every problem in it at once, each with its place and its fix.
+
+    [[apis]]      identifier, and any setting of Auth0's resource servers by its name; `scopes` may
+                  be a list of names
+    [[users]]     subject, name, permissions = { "API identifier" = ["read:orders"] }
+    [[clients]]   client_id, name, type = "machine" or "app"
+    [[grants]]    client_id, audience = "API identifier" or "management", scope = ["read:orders"],
+                  subject_type = "client" or "user"
+
+What is not in the file is built in. Secrets are not in it: an issuer makes them.
+"""
+
+import os
+import tomllib
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Final, cast
+
+from atjwt.errors import ConfigurationError
+from atjwt.issuer.api import MANAGEMENT_SCOPES, scope_names
+from atjwt.issuer.clients import APP, MACHINE, MANAGEMENT, MANAGER, Client, Grant
+from atjwt.issuer.members import (
+    Check,
+    array,
+    creation_problems,
+    kept_problems,
+    one_of,
+    text,
+)
+from atjwt.issuer.setup import AUDIENCE, Setup
+from atjwt.issuer.tokens import MACHINE_SCOPES
+from atjwt.issuer.users import User
+
+_MAX_SIZE: Final = 1_048_576  # bytes; an ordinary one has about 1,000
+
+_NAME: Final = text(1, 600)
+_SCOPES: Final = array(text(1, 280, r"\S+", " without blanks"))
+
+
+def _permissions(value: object) -> str | None:
+    if not isinstance(value, dict):
+        return "is a table of lists, by API identifier"
+    wrong = (why for names in value.values() if (why := _SCOPES(names)))
+    return next((f"has a list that {why}" for why in wrong), None)
+
+
+_TABLES: Final[Mapping[str, tuple[Mapping[str, Check], Mapping[str, Check]]]] = {
+    "users": ({"subject": _NAME, "name": _NAME}, {"permissions": _permissions}),
+    "clients": ({"client_id": _NAME, "type": one_of("machine", "app")}, {"name": _NAME}),
+    "grants": (
+        {"client_id": _NAME, "audience": _NAME, "scope": _SCOPES},
+        {"subject_type": one_of("client", "user")},
+    ),
+}
+"""Section → its required and its optional members."""
+
+
+def read_setup(path: str | os.PathLike[str]) -> Setup:
+    """The setup that a file holds. Raises ConfigurationError: all that is wrong with it."""
+    document = _load(Path(path))
+    sections, problems = _sections(document)
+    if not problems:  # names are compared only where each entry is right for itself
+        problems = _references(sections)
+    if problems:
+        raise ConfigurationError(f"{path}: {problem}" for problem in problems)
+    return Setup(
+        apis=tuple(sections["apis"]),
+        users=tuple(map(_user, sections["users"])),
+        clients=tuple(map(_client, sections["clients"])),
+        grants=tuple(map(_grant, sections["grants"])),
+    )
+
+
+def _load(path: Path) -> dict[str, object]:
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MAX_SIZE + 1)
+        if len(content) > _MAX_SIZE:
+            raise ConfigurationError([f"{path}: it is longer than {_MAX_SIZE} bytes; shorten it"])
+        return tomllib.loads(content.decode("utf-8"))
+    except OSError as error:
+        problem = f"it cannot be read: {error.strerror}; name another file"
+    except UnicodeDecodeError:
+        problem = "it is not UTF-8; save it as UTF-8"
+    except tomllib.TOMLDecodeError as error:
+        problem = f"it is not TOML: {error}"
+    except RecursionError:
+        problem = "it is nested too deep"
+    raise ConfigurationError([f"{path}: {problem}"])
+
+
+def _sections(
+    document: Mapping[str, object],
+) -> tuple[dict[str, list[dict[str, object]]], list[str]]:
+    names = ("apis", *_TABLES)
+    unknown = sorted(document.keys() - set(names))
+    problems = [
+        f"{name}: there is no such section; there are {', '.join(names)}" for name in unknown
+    ]
+    sections: dict[str, list[dict[str, object]]] = {}
+    for name in names:
+        entries = document.get(name, [])
+        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+            problems.append(f"{name}: write each of them under [[{name}]]")
+            entries = []
+        if name == "apis":
+            entries = [_with_scope_tables(entry) for entry in entries]
+        sections[name] = entries
+        for number, entry in enumerate(entries):
+            wrong = _api_problems(entry) if name == "apis" else _problems(entry, *_TABLES[name])
+            problems += [f"{name}[{number}]: {problem}" for problem in wrong]
+    return sections, problems
+
+
+def _with_scope_tables(entry: dict[str, object]) -> dict[str, object]:
+    scopes = entry.get("scopes")
+    if not isinstance(scopes, list):
+        return entry
+    return {**entry, "scopes": [{"value": s} if isinstance(s, str) else s for s in scopes]}
+
+
+def _api_problems(entry: Mapping[str, object]) -> list[str]:
+    problems = creation_problems(entry)
+    return problems or [f"{why}; change one of them" for why in kept_problems(entry)]
+
+
+def _problems(
+    entry: Mapping[str, object], required: Mapping[str, Check], optional: Mapping[str, Check]
+) -> list[str]:
+    checks = {**required, **optional}
+    problems = [
+        f"{name} means nothing here; there are {', '.join(checks)}"
+        for name in sorted(entry.keys() - checks.keys())
+    ]
+    problems += [f"{name} is missing; add it" for name in required if name not in entry]
+    for name, check in checks.items():
+        why = check(entry[name]) if name in entry else None
+        if why:
+            problems.append(f"{name} {why}")
+    return problems
+
+
+def _references(sections: Mapping[str, list[dict[str, object]]]) -> list[str]:
+    apis = {str(api["identifier"]): scope_names(api) for api in sections["apis"]}
+    known = apis or {AUDIENCE: MACHINE_SCOPES}
+    clients = [str(client["client_id"]) for client in sections["clients"]]
+    problems = _twice("apis", "identifier", [str(api["identifier"]) for api in sections["apis"]])
+    problems += _twice("users", "subject", [str(user["subject"]) for user in sections["users"]])
+    problems += _twice("clients", "client_id", [MANAGER.client_id, *clients], skip=1)
+    for number, user in enumerate(sections["users"]):
+        permissions = cast("dict[str, list[str]]", user.get("permissions", {}))
+        for api, names in permissions.items():
+            problems += _at(f"users[{number}]: permissions", api, names, known)
+    types = {client["type"] for client in sections["clients"]}
+    clients += [c.client_id for c in (MACHINE, APP) if c.type not in types]
+    clients += [MANAGER.client_id]
+    for number, grant in enumerate(sections["grants"]):
+        if grant["client_id"] not in clients:
+            there = ", ".join(dict.fromkeys(clients))
+            problems.append(f"grants[{number}]: client_id names none of {there}")
+        names = cast("list[str]", grant["scope"])
+        every = {**known, MANAGEMENT: MANAGEMENT_SCOPES}
+        problems += _at(f"grants[{number}]: scope", str(grant["audience"]), names, every)
+    return problems
+
+
+def _twice(section: str, member: str, names: list[str], *, skip: int = 0) -> list[str]:
+    return [
+        f"{section}[{number - skip}]: {member} is taken; give another one"
+        for number, name in enumerate(names)
+        if name in names[:number]
+    ]
+
+
+def _at(
+    place: str, api: str, names: Iterable[str], known: Mapping[str, Collection[str]]
+) -> list[str]:
+    if api not in known:
+        return [f"{place}: no API has the identifier {api!r}; there are {', '.join(known)}"]
+    unknown = [name for name in names if name not in known[api]]
+    return [f"{place}: {api} defines no scope {name!r}; add it to the API's" for name in unknown]
+
+
+def _user(entry: Mapping[str, object]) -> User:
+    permissions = cast("dict[str, list[str]]", entry.get("permissions", {}))
+    return User(
+        subject=str(entry["subject"]),
+        name=str(entry["name"]),
+        permissions_at={api: tuple(names) for api, names in permissions.items()},
+    )
+
+
+def _client(entry: Mapping[str, object]) -> Client:
+    client_id = str(entry["client_id"])
+    return Client(
+        client_id=client_id,
+        name=str(entry.get("name", client_id)),
+        type="app" if entry["type"] == "app" else "machine",
+    )
+
+
+def _grant(entry: Mapping[str, object]) -> Grant:
+    return Grant(
+        client_id=str(entry["client_id"]),
+        audience=str(entry["audience"]),
+        scopes=tuple(cast("list[str]", entry["scope"])),
+        subject_type="user" if entry.get("subject_type") == "user" else "client",
+    )

@@ -1,0 +1,160 @@
+"""A store that survives a restart: one SQLite file, which one issuer at a time has to itself.
+
+The signing keys and the clients' secrets are in it, so it is made for its owner alone (mode 0600),
+and one that others may read is refused. It is known by its `application_id`; a file of something
+else is never written to.
+"""
+
+import json
+import os
+import sqlite3
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from threading import Lock
+from typing import Final, NoReturn
+
+from atjwt.errors import ConfigurationError
+from atjwt.issuer.store import NotKept
+
+_APPLICATION_ID: Final = 0x61746A77  # "atjw"
+_VERSION: Final = 1
+_MAGIC: Final = b"SQLite format 3\x00"
+_SCHEMA: Final = f"""
+BEGIN EXCLUSIVE;
+CREATE TABLE documents (
+    kind TEXT NOT NULL, name TEXT NOT NULL, body TEXT NOT NULL, UNIQUE (kind, name)
+);
+PRAGMA application_id = {_APPLICATION_ID};
+PRAGMA user_version = {_VERSION};
+COMMIT;
+"""
+
+_SENTENCES: Final = {
+    sqlite3.SQLITE_BUSY: "another process has it; stop that one, or name another file",
+    sqlite3.SQLITE_READONLY: "it cannot be written to; make it writable, or name another file",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be written to; make it writable, or name another file",
+    sqlite3.SQLITE_FULL: "the disk is full; make room, or name another file",
+    sqlite3.SQLITE_MISUSE: "it was closed",
+}
+
+
+class StateFile:
+    """A store in a file. See `atjwt.issuer.store.Store`."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """Opens the file, or makes it.
+
+        Raises ConfigurationError: it cannot be opened, is of something else, damaged, in use, or
+        open to others; says which, and what to do.
+        """
+        self.path = Path(path)
+        self._lock = Lock()
+        is_new = self._prepare()
+        # Autocommit: every statement is a transaction of its own, done when it returns.
+        try:
+            self._connection = sqlite3.connect(
+                self.path, timeout=0, isolation_level=None, check_same_thread=False
+            )
+        except sqlite3.Error:
+            self._refuse("it cannot be opened; name another file")
+        try:
+            self._take(is_new=is_new)
+        except sqlite3.Error as error:
+            self._connection.close()
+            self._refuse(_why(error))
+        except ConfigurationError:
+            self._connection.close()
+            raise
+
+    @property
+    def name(self) -> str:
+        """What a message calls it."""
+        return f"state file {self.path}"
+
+    def all(self, kind: str) -> dict[str, dict[str, object]]:
+        """The documents of a kind. Raises ConfigurationError: one is damaged."""
+        with self._lock:
+            rows = self._connection.execute(
+                "SELECT name, body FROM documents WHERE kind = ? ORDER BY rowid", (kind,)
+            ).fetchall()
+        return {name: self._read(body) for name, body in rows}
+
+    def put(self, kind: str, name: str, body: Mapping[str, object]) -> None:
+        """Keeps a document. Raises NotKept: it could not be, and the one before is there."""
+        self._write(
+            "INSERT INTO documents VALUES (?, ?, ?)"
+            " ON CONFLICT (kind, name) DO UPDATE SET body = excluded.body",
+            (kind, name, json.dumps(body)),
+        )
+
+    def drop(self, kind: str, name: str) -> None:
+        """Forgets a document, if there is one. Raises NotKept."""
+        self._write("DELETE FROM documents WHERE kind = ? AND name = ?", (kind, name))
+
+    def close(self) -> None:
+        """Closes the file; another issuer may have it."""
+        with self._lock:
+            self._connection.close()
+
+    def _write(self, statement: str, values: tuple[str, ...]) -> None:
+        try:
+            with self._lock:
+                self._connection.execute(statement, values)
+        except sqlite3.Error as error:
+            raise NotKept(f"{self.name}: {_why(error)}") from None
+
+    def _prepare(self) -> bool:
+        """Makes the file if there is none, and looks at it otherwise. Returns whether it is empty."""
+        try:
+            try:
+                os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+            except FileExistsError:
+                return self._look()
+            return True
+        except OSError as error:
+            self._refuse(f"it cannot be opened: {error.strerror}; name another file")
+
+    def _look(self) -> bool:
+        with self.path.open("rb") as file:
+            beginning = file.read(len(_MAGIC))
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+        if beginning not in {b"", _MAGIC}:
+            self._refuse("it is a file of something else; name another one")
+        if os.name == "posix" and mode & 0o077:
+            self._refuse("others may read it, and keys are in it; say chmod 600 to it")
+        return beginning == b""
+
+    def _take(self, *, is_new: bool) -> None:
+        connection = self._connection
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        if is_new:
+            connection.executescript(_SCHEMA)
+            return
+        connection.execute("BEGIN EXCLUSIVE")  # kept, in this mode, until the file is closed
+        connection.execute("COMMIT")
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if application != _APPLICATION_ID:
+            self._refuse("it is a database of something else; name another file")
+        if version != _VERSION:
+            self._refuse("it is of another version of atjwt; name another file, or delete it")
+        if connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+            self._refuse("it is damaged; restore it, or delete it and begin anew")
+
+    def _read(self, body: str) -> dict[str, object]:
+        try:
+            value = json.loads(body)
+        except (ValueError, RecursionError):
+            value = None
+        if not isinstance(value, dict):
+            self._refuse("it is damaged; restore it, or delete it and begin anew")
+        return value
+
+    def _refuse(self, why: str) -> NoReturn:
+        raise ConfigurationError([f"{self.name}: {why}"]) from None
+
+
+def _why(error: sqlite3.Error) -> str:
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_MISUSE) & 0xFF  # the primary one
+    return _SENTENCES.get(code, "it is damaged; restore it, or delete it and begin anew")

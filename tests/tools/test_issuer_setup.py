@@ -1,0 +1,233 @@
+"""The local issuer's TOML file: what it says is there, and every mistake is told at once."""
+
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from atjwt.errors import ConfigurationError
+from atjwt.issuer import LocalIssuer, Setup, read_setup
+from tools.login import BASE, tokens_of
+from tools.second_opinion import parts_of
+
+ORDERS, STOCK = "https://orders.example.com/", "https://stock.example.com/"
+
+WHOLE = f"""\
+[[apis]]
+identifier = "{ORDERS}"
+name = "Orders"
+scopes = ["read:orders", {{ value = "write:orders", description = "Change orders" }}]
+token_dialect = "access_token_authz"
+enforce_policies = true
+token_lifetime = 600
+
+[[apis]]
+identifier = "{STOCK}"
+token_dialect = "rfc9068_profile"
+scopes = ["read:stock"]
+
+[[users]]
+subject = "auth0|1"
+name = "Ann"
+permissions = {{ "{ORDERS}" = ["read:orders"], "{STOCK}" = ["read:stock"] }}
+
+[[users]]
+subject = "auth0|2"
+name = "Bo"
+
+[[clients]]
+client_id = "nightly"
+name = "nightly job"
+type = "machine"
+
+[[grants]]
+client_id = "nightly"
+audience = "{STOCK}"
+scope = ["read:stock"]
+
+[[grants]]
+client_id = "nightly"
+audience = "management"
+scope = ["read:resource_servers"]
+
+[[grants]]
+client_id = "local-app"
+audience = "{STOCK}"
+scope = []
+subject_type = "user"
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "issuer.toml"
+
+
+def _problems(path: Path, text: str | bytes) -> list[str]:
+    """What is wrong with a file, each without the file's name, which all of them begin with."""
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ConfigurationError) as refused:
+        read_setup(path)
+    assert all(problem.startswith(f"{path}: ") for problem in refused.value.problems)
+    return [problem.removeprefix(f"{path}: ") for problem in refused.value.problems]
+
+
+def test_an_issuer_is_what_its_file_says(path: Path) -> None:
+    """APIs with their settings, users with their permissions, a client with its grants."""
+    path.write_text(WHOLE, "utf-8")
+    issuer = LocalIssuer(issuer=BASE, algorithm="ES256", setup=read_setup(path))
+    assert (issuer.audience, issuer.dialect) == (ORDERS, "access_token_authz")
+    client = TestClient(issuer.app, base_url=BASE, follow_redirects=False)
+    everything = "read:orders write:orders"
+    tokens = tokens_of(client, "auth0|1", audience=ORDERS, scope=everything)
+    claims = parts_of(tokens["access_token"])[1]
+    assert (claims["scope"], claims["permissions"]) == ("read:orders", ["read:orders"])
+    assert tokens["expires_in"] == 600
+    tokens = tokens_of(client, "auth0|2", audience=ORDERS, scope=everything)
+    assert parts_of(tokens["access_token"])[1]["permissions"] == []
+    asked = {"client_id": "nightly", "client_secret": issuer.client_secret}
+    asked |= {"grant_type": "client_credentials"}
+    for audience, scope, kind in [
+        (STOCK, "read:stock", "at+jwt"),
+        (f"{BASE}api/v2/", "read:resource_servers", "JWT"),
+    ]:
+        answer = client.post("/oauth/token", data={**asked, "audience": audience}).json()
+        assert answer["scope"] == scope
+        assert parts_of(answer["access_token"])[0]["typ"] == kind
+
+
+def test_an_empty_file_is_the_built_in_setup(path: Path) -> None:
+    """What is not in the file is built in."""
+    path.write_text("", "utf-8")
+    assert read_setup(path) == Setup()
+
+
+def test_all_mistakes_are_told_at_once(path: Path) -> None:
+    """Each with its place; where entries are wrong, names are not compared yet."""
+    assert _problems(
+        path,
+        """\
+colour = "red"
+grants = {}
+[[apis]]
+identifier = "a"
+token_dialect = "auth0"
+colour = "red"
+[[apis]]
+scopes = "read:orders"
+[[apis]]
+identifier = "b"
+token_lifetime = 60
+token_lifetime_for_web = 61
+[[users]]
+subject = ""
+permissions = ["read:orders"]
+[[users]]
+subject = "u"
+name = "u"
+permissions = { a = ["b c"] }
+[[clients]]
+client_id = "c"
+type = "robot"
+client_secret = "s3cret"
+""",
+    ) == [
+        "colour: there is no such section; there are apis, users, clients, grants",
+        "apis[0]: additional properties not allowed: colour",
+        "apis[0]: token_dialect is one of access_token, access_token_authz, rfc9068_profile,"
+        " rfc9068_profile_authz",
+        "apis[1]: identifier is missing",
+        "apis[1]: scopes is a list",
+        "apis[2]: token_lifetime_for_web is no longer than token_lifetime; change one of them",
+        "users[0]: name is missing; add it",
+        "users[0]: subject is a string of 1 to 600 characters",
+        "users[0]: permissions is a table of lists, by API identifier",
+        "users[1]: permissions has a list that has an item, [0], that is a string of 1 to 280"
+        " characters without blanks",
+        "clients[0]: client_secret means nothing here; there are client_id, type, name",
+        "clients[0]: type is one of machine, app",
+        "grants: write each of them under [[grants]]",
+    ]
+
+
+def test_all_names_are_compared(path: Path) -> None:
+    """What is there twice, and what is named and not there."""
+    assert _problems(
+        path,
+        """\
+[[apis]]
+identifier = "a"
+scopes = ["read"]
+[[apis]]
+identifier = "a"
+[[users]]
+subject = "u"
+name = "u"
+permissions = { a = ["write"], b = [] }
+[[users]]
+subject = "u"
+name = "u"
+[[clients]]
+client_id = "local-management"
+type = "app"
+[[clients]]
+client_id = "c"
+type = "machine"
+[[clients]]
+client_id = "c"
+type = "machine"
+[[grants]]
+client_id = "nobody"
+audience = "a"
+scope = ["write"]
+[[grants]]
+client_id = "c"
+audience = "management"
+scope = ["read:orders"]
+""",
+    ) == [
+        "apis[1]: identifier is taken; give another one",
+        "users[1]: subject is taken; give another one",
+        "clients[0]: client_id is taken; give another one",
+        "clients[2]: client_id is taken; give another one",
+        "users[0]: permissions: a defines no scope 'write'; add it to the API's",
+        "users[0]: permissions: no API has the identifier 'b'; there are a",
+        "grants[0]: client_id names none of local-management, c",
+        "grants[0]: scope: a defines no scope 'write'; add it to the API's",
+        "grants[1]: scope: management defines no scope 'read:orders'; add it to the API's",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("a = ", "it is not TOML: Invalid value (at end of document)"),
+        (b"\xff", "it is not UTF-8; save it as UTF-8"),
+        (b"#" * 1_048_577, "it is longer than 1048576 bytes; shorten it"),
+        ("a = " + "[" * 5_000, "it is nested too deep"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_told(path: Path, text: str | bytes, problem: str) -> None:
+    """One sentence, with the place where there is one."""
+    (told,) = _problems(path, text)
+    assert told.startswith(problem[:20])
+
+
+def test_a_file_that_is_not_there_is_told(path: Path) -> None:
+    """By the system's own word for it."""
+    with pytest.raises(ConfigurationError, match="it cannot be read: No such file"):
+        read_setup(path)
+
+
+def test_the_readmes_file_is_a_good_one(path: Path) -> None:
+    """What is shown there can be pasted."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    path.write_text(readme.partition("```toml\n")[2].partition("```")[0], "utf-8")
+    issuer = LocalIssuer(issuer=BASE, algorithm="ES256", setup=read_setup(path))
+    assert (issuer.client_id, issuer.users[0].name) == ("nightly-job", "Ann")
+
+
+def test_a_setup_in_python_is_checked_too() -> None:
+    """Its APIs are held against the same table."""
+    with pytest.raises(ConfigurationError, match=r"Setup: apis\[0\]: identifier is missing"):
+        Setup(apis=({"token_dialect": "access_token"},))
