@@ -40,7 +40,8 @@ MAY_IMPORT = {
     "endpoints": "core marks resource_server",
     "walk": "errors core asgi endpoints starlette",
     "guards": "errors core endpoints walk",
-    "issuer": "errors asgi",
+    # Its Management API is guarded by the library; nothing else of it may know the verifier.
+    "issuer": "errors core resource_server asgi starlette",
     "testing": "errors core fetch jwks_client asgi resource_server issuer",
     "pytest_atjwt": "testing",
     "cli": "errors core events asgi resource_server issuer testing guards",
@@ -85,6 +86,17 @@ def test_direction(module: str) -> None:
     assert {room(name) for name in ours} <= allowed
     if module == "atjwt.events":
         assert {name for name in ours if room(name) == "core"} <= {"atjwt.core.principal"}
+
+
+@pytest.mark.parametrize("module", [name for name in FILES if room(name) == "issuer"])
+def test_the_issuer_reads_no_table_of_the_verifier(module: str) -> None:
+    """One wrong table could pass every test if both ends read it; only the guard meets the other."""
+    own = {"atjwt.errors", "atjwt.issuer"}
+    foreign = {name for name in imports(TREES[module]) if name.startswith("atjwt")}
+    foreign = {name for name in foreign if ".".join(name.split(".")[:2]) not in own}
+    guards = {"atjwt.issuer.management": {"atjwt.starlette"}}
+    if module != "atjwt.issuer.management_guard":
+        assert foreign <= guards.get(module, set())
 
 
 def test_no_ring() -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -200,6 +201,26 @@ def test_it_stops_although_a_request_hangs(fault: dict[str, object]) -> None:
             httpx.get(facts["jwks_uri"], timeout=0.1)
         code, _, err = _stop(process, signal.SIGTERM)
     assert (code, len(err.splitlines())) == (0, 1)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_printed_switch_works_when_it_is_pasted() -> None:
+    """Two lines for a shell: a token for the Management API, and the change of the profile."""
+    with _serving("--algorithm", "ES256", "--audience", "urn:it's mine") as (process, line):
+        assert process.stdout is not None
+        lines = [line, *iter(process.stdout.readline, "Stop with Ctrl+C.\n")]
+        script = "".join(lines).partition("as at Auth0:\n")[2].partition("What else")[0]
+        environment = {**_environment(), "NO_PROXY": "*"}
+        ended = subprocess.run(
+            ["sh", "-e"], input=script, capture_output=True, text=True, timeout=30,
+            env=environment, check=True,
+        )  # fmt: skip
+        answer = json.loads(ended.stdout)
+        assert (answer["identifier"], answer["token_dialect"]) == (
+            "urn:it's mine",
+            "rfc9068_profile",
+        )
+        assert _stop(process, signal.SIGINT)[0] == 0
 
 
 SETUP = """\

@@ -13,6 +13,7 @@ import socket
 import sys
 from contextlib import closing
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
 from atjwt.errors import ConfigurationError
 
@@ -189,6 +190,9 @@ def _announce(issuer: "LocalIssuer", *, as_json: bool, state: str | None) -> Non
         "client_secret": issuer.client_secret,
         "authorization_endpoint": issuer.authorization_endpoint,
         "spa_client_id": issuer.spa_client_id,
+        "management_audience": issuer.management_audience,
+        "management_client_id": issuer.management_client_id,
+        "management_client_secret": issuer.management_client_secret,
     }
     if as_json:  # a program reads stdout; the notes are for the person behind it
         print(*notes, sep="\n", file=sys.stderr, flush=True)
@@ -197,13 +201,15 @@ def _announce(issuer: "LocalIssuer", *, as_json: bool, state: str | None) -> Non
     width = max(map(len, facts))
     print(*notes, "", *(f"  {name:{width}}  {value}" for name, value in facts.items()), sep="\n")
     print("\nAn API trusts it, in both token profiles, by:\n", _trust(issuer), sep="\n")
-    print("\nGet a token for the machine client:\n", f"  {_curl(issuer)}", sep="\n")
+    machine = _curl(issuer, issuer.client_id, issuer.client_secret, issuer.audience)
+    print("\nGet a token for the machine client:\n", f"  {machine}", sep="\n")
     print("\nGet any token:\n", f"  {_curl_any(issuer)}", sep="\n")
     print(
         "\nLog in, from the docs page of a FastAPI app whose AccessTokenScheme is auth:\n",
         _login(issuer),
         sep="\n",
     )
+    print("\nChange the token profile of the API, as at Auth0:\n", _switch(issuer), sep="\n")
     print(f"\nWhat else there is: {issuer.issuer}\nStop with Ctrl+C.", flush=True)
 
 
@@ -244,12 +250,26 @@ def _curl_any(issuer: "LocalIssuer") -> str:
     return f"curl -s {url} -H 'content-type: application/json' -d {shlex.quote(wanted)}"
 
 
-def _curl(issuer: "LocalIssuer") -> str:
+def _switch(issuer: "LocalIssuer") -> str:
+    audience = issuer.management_audience
+    login = _curl(issuer, issuer.management_client_id, issuer.management_client_secret, audience)
+    api = f"{audience}resource-servers/{quote(issuer.audience, safe='')}"
+    find = """sed -E 's/.*"access_token":"([^"]+)".*/\\1/'"""
+    wanted = json.dumps({"token_dialect": "rfc9068_profile"})
+    return (
+        f"  TOKEN=$({login} | {find})\n"
+        f"  curl --request PATCH --url {shlex.quote(api)} "
+        '--header "authorization: Bearer $TOKEN" '
+        f"--header 'content-type: application/json' --data {shlex.quote(wanted)}"
+    )
+
+
+def _curl(issuer: "LocalIssuer", client_id: str, client_secret: str, audience: str) -> str:
     parameters = {
         "grant_type": "client_credentials",
-        "client_id": issuer.client_id,
-        "client_secret": issuer.client_secret,
-        "audience": issuer.audience,
+        "client_id": client_id,
+        "client_secret": client_secret,
+        "audience": audience,
     }
     pairs = (f"{name}={value}" for name, value in parameters.items())
     data = " ".join(f"--data-urlencode {shlex.quote(pair)}" for pair in pairs)

@@ -1,8 +1,8 @@
 """A local authorization server for development and tests: loopback only, made-up keys, any token.
 
-It spells its claims out itself and reads nothing of `atjwt.core`, so that one wrong table in the
-verifier cannot pass every test. The way in is `LocalIssuer`; over sockets it is
-`python -m atjwt issuer`.
+It spells its claims out itself and reads nothing of the verifier, so that one wrong table there
+cannot pass every test; only its Management API is guarded by `atjwt` itself. The way in is
+`LocalIssuer`; over sockets it is `python -m atjwt issuer`.
 """
 
 from atjwt.issuer.clients import MANAGEMENT, Client, Grant

@@ -1,4 +1,5 @@
-"""The issuer as a Starlette app: the documents, the login, the token endpoint, the control surface.
+"""The issuer as a Starlette app: the documents, the login, the token endpoint, the Management API,
+the control surface.
 
 Served on loopback only: every request must say so in its Host header, and come from there.
 """
@@ -7,13 +8,14 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 from atjwt.issuer.authority import Authority
 from atjwt.issuer.authorization import AuthorizationEndpoint
 from atjwt.issuer.control import control_paths, control_routes, listing
 from atjwt.issuer.cors import LoopbackCors
 from atjwt.issuer.loopback import LoopbackOnly
+from atjwt.issuer.management import management_app, management_paths
 from atjwt.issuer.oauth import TokenEndpoint
 from atjwt.issuer.users import User
 
@@ -43,6 +45,7 @@ def build_app(authority: Authority) -> Starlette:
             Route(wellknown.login_path, authorization.answer, methods=["POST"]),
             Route(wellknown.token_path, token, methods=["POST"]),
             *control_routes(authority),
+            Mount(wellknown.management_path, management_app(authority)),
             Route("/{path:path}", document),  # last: which documents there are is known there
         ],
         middleware=[
@@ -67,7 +70,7 @@ def _index(authority: Authority) -> Response:
         spa_client_id=authority.apps[0].client_id,
         users=[_user(authority, user) for user in authority.users],
         apis=[api.identifier for api in authority.apis.all()],
-        paths={**paths, **control_paths()},
+        paths={**paths, **management_paths(wellknown.management_path), **control_paths()},
     )
 
 

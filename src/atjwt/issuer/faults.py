@@ -9,8 +9,8 @@ from dataclasses import dataclass, fields
 from math import isfinite
 from typing import Final, Literal, TypeAlias, get_args
 
-Endpoint: TypeAlias = Literal["metadata", "jwks", "token"]
-"""The issuer's metadata, its JWKS, its token endpoint."""
+Endpoint: TypeAlias = Literal["metadata", "jwks", "token", "management"]
+"""The issuer's metadata, its JWKS, its token endpoint, its Management API."""
 
 ENDPOINTS: Final[tuple[Endpoint, ...]] = get_args(Endpoint)
 _WELL_KNOWN: Final[tuple[Endpoint, ...]] = ("metadata", "jwks")

@@ -19,6 +19,7 @@ from starlette.applications import Starlette
 from atjwt.errors import ConfigurationError, Reason
 from atjwt.issuer.assembly import Plan, build_authority
 from atjwt.issuer.broken import broken_token, reason_named
+from atjwt.issuer.clients import MANAGER
 from atjwt.issuer.faults import Switchboard
 from atjwt.issuer.keys import Algorithm
 from atjwt.issuer.setup import Setup
@@ -134,6 +135,21 @@ class LocalIssuer:
     def spa_client_id(self) -> str:
         """The first app that users log in to, built in unless a setup has one. It has no secret."""
         return self._authority.apps[0].client_id
+
+    @property
+    def management_audience(self) -> str:
+        """The identifier of the Management API, which is also where it is."""
+        return self._authority.apis.system.identifier
+
+    @property
+    def management_client_id(self) -> str:
+        """The built-in client that may do everything at the Management API."""
+        return MANAGER.client_id
+
+    @property
+    def management_client_secret(self) -> str:
+        """Its secret."""
+        return self._authority.secrets[MANAGER.client_id]
 
     @property
     def users(self) -> tuple[User, ...]:

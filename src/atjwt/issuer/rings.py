@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from threading import RLock
 
 from atjwt.issuer.api import Api
-from atjwt.issuer.keys import KIND, KeyRing, Signer, SigningKey
+from atjwt.issuer.keys import ALGORITHMS, KIND, KeyRing, Signer, SigningKey
 from atjwt.issuer.store import Store
 
 
@@ -54,6 +54,11 @@ class KeyRings:
         if api.signing_alg == "HS256":
             return SecretKey(api.signing_secret)
         return self._ring(api.signing_alg).current
+
+    def prepare(self, algorithm: object) -> None:
+        """Publishes keys of an algorithm ahead, if it is one that has keys. Raises NotKept."""
+        if isinstance(algorithm, str) and algorithm in ALGORITHMS:
+            self._ring(algorithm)
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
         """The published keys as a JWK Set (RFC 7517 section 5), the issuer's algorithm first."""

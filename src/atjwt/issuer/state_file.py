@@ -73,16 +73,13 @@ class StateFile:
         return f"state file {self.path}"
 
     def all(self, kind: str) -> dict[str, dict[str, object]]:
-        """The documents of a kind. Raises ConfigurationError: one is damaged."""
-        with self._lock:
-            rows = self._connection.execute(
-                "SELECT name, body FROM documents WHERE kind = ? ORDER BY rowid", (kind,)
-            ).fetchall()
+        """The documents of a kind. Raises NotKept; ConfigurationError: one is damaged."""
+        rows = self._run("SELECT name, body FROM documents WHERE kind = ? ORDER BY rowid", (kind,))
         return {name: self._read(body) for name, body in rows}
 
     def put(self, kind: str, name: str, body: Mapping[str, object]) -> None:
         """Keeps a document. Raises NotKept: it could not be, and the one before is there."""
-        self._write(
+        self._run(
             "INSERT INTO documents VALUES (?, ?, ?)"
             " ON CONFLICT (kind, name) DO UPDATE SET body = excluded.body",
             (kind, name, json.dumps(body)),
@@ -90,17 +87,17 @@ class StateFile:
 
     def drop(self, kind: str, name: str) -> None:
         """Forgets a document, if there is one. Raises NotKept."""
-        self._write("DELETE FROM documents WHERE kind = ? AND name = ?", (kind, name))
+        self._run("DELETE FROM documents WHERE kind = ? AND name = ?", (kind, name))
 
     def close(self) -> None:
         """Closes the file; another issuer may have it."""
         with self._lock:
             self._connection.close()
 
-    def _write(self, statement: str, values: tuple[str, ...]) -> None:
+    def _run(self, statement: str, values: tuple[str, ...]) -> list[tuple[str, str]]:
         try:
             with self._lock:
-                self._connection.execute(statement, values)
+                return self._connection.execute(statement, values).fetchall()
         except sqlite3.Error as error:
             raise NotKept(f"{self.name}: {_why(error)}") from None
 

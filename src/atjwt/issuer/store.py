@@ -8,11 +8,14 @@ from typing import Protocol
 
 
 class NotKept(Exception):
-    """A change that could not be kept, and so has not happened. Its text says why."""
+    """A change that could not be kept, and so has not happened, or a store that cannot be read.
+
+    Its text says why.
+    """
 
 
 class Store(Protocol):
-    """Keeps JSON objects. `put` and `drop` have happened when they return, or raise NotKept."""
+    """Keeps JSON objects. `put` and `drop` have happened when they return. All raise NotKept."""
 
     @property
     def name(self) -> str:

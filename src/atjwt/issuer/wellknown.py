@@ -73,6 +73,7 @@ class WellKnown:
         self.token_path = f"{path}/oauth/token"
         self.authorization_path = f"{path}/authorize"
         self.login_path = f"{path}/authorize/login"
+        self.management_path = f"{path}/api/v2"
         self.jwks_uri = self._origin + jwks_path
         self.token_endpoint = self._origin + self.token_path
         self.authorization_endpoint = self._origin + self.authorization_path
