@@ -3,7 +3,7 @@
 A local issuer stands in for the tenant that the app trusts, so that this runs offline:
 
     .venv/bin/python examples/04_fastapi.py
-    .venv/bin/python -m atjwt routes orders_api:app     (in this folder) what is guarded by what
+    .venv/bin/python -m atjwt routes examples.orders_api:app       what is guarded by what
 """
 
 import asyncio

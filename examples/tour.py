@@ -129,7 +129,7 @@ def calls_while_all_is_well(issuer: Issuer) -> Iterator[Call]:
         ("an ID token", "id_token"),
     ):
         yield Call(sent, issuer.token(broken=broken, dialect="rfc9068_profile"))
-    yield Call("not a token", "not a token")
+    yield Call("three words, not a token", "not a token")
 
 
 def calls_around_a_rotation(issuer: Issuer) -> Iterator[Call]:

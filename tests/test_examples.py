@@ -140,7 +140,7 @@ def test_the_tour_gives_every_caller_the_right_answer() -> None:
         "a forged token, one bit changed": "401 invalid_signature",
         "a forged token, HS256 by public key": "401 algorithm_not_allowed",
         "an ID token": "401 id_token",
-        "not a token": "400 malformed_credentials",
+        "three words, not a token": "400 malformed_credentials",
         "an expired token meanwhile": "401 expired",
         "a token by a key not fetched yet": "503 keys_unavailable",
     }

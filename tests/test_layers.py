@@ -37,8 +37,9 @@ MAY_IMPORT = {
     "starlette": "errors core asgi marks policies published refusal resource_server",
     "openapi": "errors core marks policies resource_server",
     "fastapi": "errors core asgi marks messages openapi policies refusal resource_server starlette",
-    "endpoints": "core marks resource_server",
-    "walk": "errors core asgi endpoints starlette",
+    "looking": "",
+    "endpoints": "core looking marks resource_server",
+    "walk": "errors core asgi endpoints looking starlette",
     "guards": "errors core endpoints walk",
     # Its Management API is guarded by the library; nothing else of it may know the verifier.
     "issuer": "errors core resource_server asgi starlette",

@@ -159,9 +159,9 @@ class AccessTokenMiddleware:
             return
         headers = scope["headers"]
         if scope["type"] == "websocket" and self.websocket_subprotocol is not None:
-            tokens, offered = take_tokens(scope, self.websocket_subprotocol)
+            tokens, named = take_tokens(scope, self.websocket_subprotocol)
             headers = [*scope["headers"], *((b"authorization", b"Bearer " + t) for t in tokens)]
-            send = answering_with(self.websocket_subprotocol, send) if offered else send
+            send = send if named is None else answering_with(named, send)
         started = False
 
         def noting(message: Message) -> Awaitable[None]:
@@ -204,7 +204,8 @@ class AccessTokenMiddleware:
             scope["user"], scope["auth"] = UnauthenticatedUser(), AuthCredentials()
         else:
             scope["user"] = principal
-            scope["auth"] = AuthCredentials(["authenticated", *principal.scopes])
+            known = [] if principal.kind == "anonymous" else ["authenticated"]
+            scope["auth"] = AuthCredentials([*known, *principal.scopes])
 
     def _is_exempt(self, scope: Scope) -> bool:
         if self.public and route_path(scope) in self.public:

@@ -6,7 +6,6 @@ its own way, nor a dependency that `dependency_overrides` replaces. FastAPI is l
 loaded modules and never imported: an app that uses it has loaded it.
 """
 
-import functools
 import inspect
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from typing import Final, Protocol, cast
 from starlette.endpoints import HTTPEndpoint, WebSocketEndpoint
 
 from atjwt.core.policy import Policy
+from atjwt.looking import bare, foreign
 from atjwt.marks import mark_of
 from atjwt.resource_server import ResourceServer
 
@@ -28,7 +28,6 @@ JUDGING = ("authenticate", "authorize", "verify")
 ANY = ("*",)
 """The methods of what takes any."""
 
-_KNOWN = frozenset({"starlette", "fastapi", "atjwt", "builtins"})
 _BY_MARK = "guard it with @requires(…), or declare it with @public"
 _BY_DEPENDENCY = "give it auth.requires(…) as a dependency, or declare it with auth.public"
 _CLOSED = "put AccessTokenMiddleware around it, or declare its path public"
@@ -82,38 +81,6 @@ def closed(why: str, fix: str = _CLOSED) -> Guards:
     return Guards(closed=why, fix=fix)
 
 
-def foreign(thing: object, *names: str) -> str:
-    """Which of these methods an object has from a class that is neither Starlette's, FastAPI's nor
-    ours, or of its own; empty if none.
-    """
-    own = {} if isinstance(thing, type) else getattr(thing, "__dict__", {})
-    mro = (thing if isinstance(thing, type) else type(thing)).__mro__
-    found = [name for name in names if name in own or _module_defining(mro, name) not in _KNOWN]
-    return ", ".join(found)
-
-
-def _module_defining(mro: Sequence[type], name: str) -> str:
-    for cls in mro:
-        if name in vars(cls):
-            return cls.__module__.partition(".")[0]
-    return "builtins"
-
-
-def name_of(endpoint: object) -> str:
-    """What a person calls an endpoint: module and name of a function or class, or of an object's."""
-    thing = _bare(endpoint)
-    if not hasattr(thing, "__qualname__"):
-        thing = type(thing)
-    return f"{getattr(thing, '__module__', '?')}.{getattr(thing, '__qualname__', '?')}"
-
-
-def real_name(app: object) -> str:
-    """As it is written, where `functools.wraps` has given a function the name of another."""
-    if inspect.isfunction(app):
-        return f"{app.__globals__.get('__name__')}.{app.__code__.co_qualname}"
-    return name_of(app)
-
-
 # --- Functions ------------------------------------------------------------------------------------
 
 
@@ -122,7 +89,7 @@ def function_guards(endpoint: object) -> Guards:
     checks: list[Policy | None] = []
     notes: list[str] = []
     public = False
-    function = _bare(endpoint)
+    function = bare(endpoint)
     while inspect.isfunction(function) and (found := mark_of(function)) is not None:
         if found.public:
             public = True
@@ -130,21 +97,10 @@ def function_guards(endpoint: object) -> Guards:
             checks.append(found.policy)
         if not _is_ours(function):
             break
-        function = _bare(inspect.getattr_static(function, "__wrapped__"))
+        function = bare(inspect.getattr_static(function, "__wrapped__"))
     if any(_marked(inner) for inner in _wrapped_by(function)):
         notes.append("another decorator is around @requires or @public: write ours outermost")
     return Guards(checks=tuple(checks), public=public, notes=tuple(notes))
-
-
-def _bare(endpoint: object) -> object:
-    """The function that a partial or a bound method is certain to call."""
-    while True:
-        if type(endpoint) is functools.partial:
-            endpoint = endpoint.func
-        elif inspect.ismethod(endpoint) or isinstance(endpoint, staticmethod | classmethod):
-            endpoint = endpoint.__func__
-        else:
-            return endpoint
 
 
 def _is_ours(function: object) -> bool:
@@ -154,7 +110,7 @@ def _is_ours(function: object) -> bool:
 
 
 def _marked(function: object) -> bool:
-    return mark_of(_bare(function)) is not None
+    return mark_of(bare(function)) is not None
 
 
 def _wrapped_by(function: object) -> Iterator[object]:

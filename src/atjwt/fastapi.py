@@ -17,7 +17,10 @@ import inspect
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 
-from fastapi import FastAPI, HTTPException
+try:
+    from fastapi import FastAPI, HTTPException
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError("FastAPI is not installed: pip install 'atjwt[fastapi]'") from error
 from fastapi.openapi.models import SecurityBase as SecurityModel
 from fastapi.params import Depends, Security
 from fastapi.security import SecurityScopes

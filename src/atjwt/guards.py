@@ -34,7 +34,9 @@ class GuardedRoute:
 
     path: with all prefixes, as the app writes it; of a host, after `//host`. methods: sorted; `*`
     for any, none for a WebSocket. kind: a mount takes whatever is beneath its path. policy: printed;
-    None where there is none. endpoint: module and name. notes: what is wrong, each with its fix.
+    None where there is none. endpoint: module and name. audience: of the APIs whose tokens are looked
+    at on the way. besides: who else gets there: `anonymous` sessions, `preflights`, whom another route
+    lets in. notes: what is wrong, each with its fix.
     """
 
     path: str
@@ -43,6 +45,8 @@ class GuardedRoute:
     state: State
     policy: str | None
     endpoint: str
+    audience: tuple[str, ...] = ()
+    besides: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -70,7 +74,10 @@ def coverage(app: object, *, public: Collection[str] = ()) -> Coverage:
     walked = walk(app)
     ways = [*_told_apart(walked.found)]
     warnings = [*walked.warnings, *_needless(ways, public)]
-    found = tuple(_judged(way, declared=_shown(way) in public) for way in ways)
+    found = tuple(
+        _judged(way, declared=_shown(way) in public, taken=_taken(way, ways[:index]))
+        for index, way in enumerate(ways)
+    )
     return Coverage(found, tuple(dict.fromkeys(warnings)))
 
 
@@ -171,8 +178,20 @@ def _needless(ways: Sequence[Found], public: Collection[str]) -> Iterator[str]:
 # --- What it comes to -----------------------------------------------------------------------------
 
 
-def _judged(found: Found, *, declared: bool) -> GuardedRoute:
-    """What a caller without a token meets."""
+def _taken(way: Found, earlier: Sequence[Found]) -> Found | None:
+    """The earlier way in that takes all of its requests, where it is one path."""
+    if way.kind == "mount" or "{" in way.path:
+        return None
+    for one in earlier:
+        methods = one.methods == ANY or {*way.methods} <= {*one.methods}
+        kinds = one.kind in (way.kind, "mount")
+        if kinds and methods and one.way.host == way.way.host and _fits(_pattern(one), way.path):
+            return one
+    return None
+
+
+def _judged(found: Found, *, declared: bool, taken: Found | None) -> GuardedRoute:
+    """What a caller without a token meets. taken: an earlier way in that stands before it."""
     way, guards, path = found.way, found.guards, _pattern(found)
     exempt = [_exempts(door, path) for door in way.doors]
     demanded = any(
@@ -194,11 +213,13 @@ def _judged(found: Found, *, declared: bool) -> GuardedRoute:
     notes = [*way.notes, *guards.notes, *contradiction, *_impassable(checks, path)]
     if said and state != "public":
         notes.append(_CONTRADICTED if checks or not demanded else _NOT_EXEMPT)
-    doors = [door.middleware for door in way.doors if door.middleware.required]
-    if "OPTIONS" in found.methods and not checks and all(door.allow_preflight for door in doors):
-        notes += [_PREFLIGHTS] if demanded else []
+    besides = dict(_besides(found, taken, demanded=demanded and not checks))
+    if taken is not None and found.name.startswith(_METADATA):
+        notes, besides, state = [], {}, "public"  # the middleware gives the same document
     if state == "UNGUARDED" and (guards.closed or not guards.notes):  # those say what to do
         notes.append(_fix(found))
+    if guards.optional and demanded and not checks:
+        notes.append(_NEVER_OPTIONAL)
     return GuardedRoute(
         path=_shown(found),
         methods=found.methods,
@@ -206,17 +227,45 @@ def _judged(found: Found, *, declared: bool) -> GuardedRoute:
         state=state,
         policy=policy,
         endpoint=found.name,
-        notes=tuple(dict.fromkeys(notes)),
+        audience=_audience(found, exempt),
+        besides=tuple(besides),
+        notes=tuple(dict.fromkeys([*notes, *besides.values()])),
     )
 
 
+def _besides(found: Found, taken: Found | None, *, demanded: bool) -> Iterator[tuple[str, str]]:
+    """Who else gets there, and what to do about it. demanded: by a middleware alone."""
+    if taken is not None:
+        note = f"{taken.path} stands before it and takes its requests: change their order"
+        yield f"whoever {taken.path} lets in", note
+    doors = [door.middleware for door in found.way.doors if door.middleware.required]
+    takes_options = found.methods == ANY or "OPTIONS" in found.methods
+    if demanded and takes_options and all(door.allow_preflight for door in doors):
+        yield "preflights", _PREFLIGHTS
+    if demanded and any(door.anonymous for door in doors):
+        yield "anonymous", _ANONYMOUS
+
+
+_METADATA = "atjwt.starlette._metadata_route."
 _CONTRADICTED = "it is declared public, and yet a guard looks at tokens: drop one of the two"
 _NOT_EXEMPT = "it is declared public, and yet a middleware demands a token: name it in its public="
+_NEVER_OPTIONAL = "it is optional, and yet a middleware demands a token: give it required=False"
 _PREFLIGHTS = (
     "allow_preflight=True lets whoever sends the headers of a preflight get to its OPTIONS"
 )
+_ANONYMOUS = "anonymous=True lets anonymous sessions get there: guard it, for example by requires()"
 _IMPASSABLE = "nobody gets past its guard, since"
-_DOCS = "it shows what the API can do: close it (docs_url=None, …), or declare its path public"
+_DOCS = (
+    "it shows what the API can do: close it (docs_url=None, …), or declare its path public, as"
+    " auth.install(app) does"
+)
+
+
+def _audience(found: Found, exempt: Sequence[bool]) -> tuple[str, ...]:
+    doors = [door for door, free in zip(found.way.doors, exempt, strict=True) if not free]
+    servers = [door.middleware.resource_server for door in doors]
+    servers += [server for _, server in found.guards.own]
+    return tuple(dict.fromkeys(name for server in servers for name in server.audience))
 
 
 def _exempts(door: Door, path: str) -> bool:

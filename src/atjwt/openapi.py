@@ -136,8 +136,10 @@ def install(app: FastAPI, scheme: "AccessTokenScheme", *, docs_client_id: str | 
     app.openapi = _completed(app, scheme, app.openapi)  # type: ignore[method-assign]
     docs = {app.openapi_url, app.docs_url, app.redoc_url, app.swagger_ui_oauth2_redirect_url}
     for route in app.routes:
-        if getattr(route, "path", "") in docs and hasattr(route, "endpoint"):
-            public(route.endpoint)
+        endpoint = getattr(route, "endpoint", None)
+        own = getattr(endpoint, "__module__", "") == "fastapi.applications"
+        if own and getattr(route, "path", "") in docs:
+            public(endpoint)
     if docs_client_id is not None:
         app.swagger_ui_init_oauth = {
             **(app.swagger_ui_init_oauth or {}),
@@ -197,7 +199,10 @@ def _joined(guards: list[tuple["Guard", list[str]]]) -> Policy | None:
 def _complete(schema: Schema, app: FastAPI, scheme: "AccessTokenScheme") -> None:
     in_use: dict[str, str] = {}
     for path, methods, guards in _guarded(app, scheme):
-        policy = _joined(guards)
+        try:
+            policy = _joined(guards)
+        except ConfigurationError:
+            continue  # nobody can call it; whoever does is told by the log
         in_use |= {} if policy is None else dict.fromkeys(sorted(_mentioned(policy, "scopes")), "")
         required = any(guard.required for guard, _ in guards)
         for method in methods:

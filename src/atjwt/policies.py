@@ -224,7 +224,7 @@ def _names(function: str, names: tuple[str, ...]) -> tuple[str, ...]:
         raise ConfigurationError(
             [f'{function}: give names one by one, each a string with content: {function}("a", "b")']
         )
-    return tuple(dict.fromkeys(names))
+    return tuple(dict.fromkeys(map(str.__str__, names)))  # of an enumeration its value
 
 
 _SCOPE = re.compile(r"[!#-\[\]-~]+")

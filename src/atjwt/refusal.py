@@ -90,7 +90,8 @@ def refused(
 def has_own(handlers: Mapping[object, object], error: AuthError) -> bool:
     """Whether the app has a handler of its own for an error of ours, not just for any."""
     kinds = (kind for kind in type(error).__mro__ if issubclass(kind, AuthError))
-    return any(handlers.get(kind) not in {None, _answer_error} for kind in kinds)
+    found = (handlers.get(kind) for kind in kinds)
+    return any(each is not None and each is not _answer_error for each in found)
 
 
 def _is_framework_s(handler: object) -> bool:

@@ -22,25 +22,27 @@ _CLOSE = {"type": "websocket.close", "code": 1008, "reason": "the access token e
 _LONGEST_NAP = 60.0  # seconds; so that a wall clock that is set is noticed
 
 
-def take_tokens(scope: Scope, name: str) -> tuple[list[bytes], bool]:
+def take_tokens(scope: Scope, name: str) -> tuple[list[bytes], str | None]:
     """Takes the entries with a token out of a WebSocket's subprotocols, and the one that names them.
 
-    Returns the tokens, and whether `name` itself was offered, to be answered with.
+    Returns the tokens, and the name as the client wrote it, to be answered with; None if it did not.
     """
-    mark = f"{name}."
+    mark = f"{name}.".lower()
     offered = [
         entry.strip()
         for header, value in scope["headers"]
         if header == _HEADER
         for entry in value.decode("latin-1").split(",")
     ]
-    left = [entry for entry in offered if entry != name and not entry.startswith(mark)]
+    named = [entry for entry in offered if entry.lower() == name.lower()]
+    marked = [entry for entry in offered if entry.lower().startswith(mark)]
+    left = [entry for entry in offered if entry not in (*named, *marked)]
     scope["subprotocols"] = left
     scope["headers"] = [pair for pair in scope["headers"] if pair[0] != _HEADER]
     if left:
         scope["headers"].append((_HEADER, ", ".join(left).encode("latin-1")))
-    tokens = [entry[len(mark) :] for entry in offered if entry.startswith(mark)]
-    return [token.encode("latin-1") for token in tokens], name in offered
+    tokens = [entry[len(mark) :].encode("latin-1") for entry in marked]
+    return tokens, named[0] if named else None
 
 
 def answering_with(name: str, send: Send) -> Send:
@@ -68,18 +70,22 @@ async def run_until(
     until: seconds since 1970, by `clock`. After it nothing more passes, in either direction.
     """
     ending = _Ending(receive, send, until, clock)
-    problem: Exception | None = None
+    problem: BaseException | None = None
     async with anyio.create_task_group() as group:
         group.start_soon(ending.watch)
         try:
             await app(scope, ending.receive, ending.send)
-        except Exception as error:  # noqa: BLE001 - raised again below, not in a group of one
-            problem = error
+        except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001
+            problem = error  # raised again below, not in a group of one
         group.cancel_scope.cancel()
     # An app that is cut off in the middle of a sentence has done nothing wrong.
-    cut_off = ending.over and isinstance(problem, OSError | WebSocketDisconnect)
+    cut_off = ending.over and isinstance(problem, _Over | WebSocketDisconnect)
     if problem is not None and not cut_off:
         raise problem
+
+
+class _Over(OSError):
+    """Something was sent after the end."""
 
 
 class _Ending:
@@ -112,7 +118,7 @@ class _Ending:
         if self._clock() >= self._until:
             await self._close()
         if self.over:
-            raise OSError("the socket is closed: its access token expired")
+            raise _Over("the socket is closed: its access token expired")
         self._closed = self._closed or message["type"] == "websocket.close"
         await self._send(message)
 

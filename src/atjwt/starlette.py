@@ -31,7 +31,7 @@ from atjwt.errors import AuthError, ConfigurationError, MissingToken
 from atjwt.marks import mark, public
 from atjwt.policies import has_permission, has_scope
 from atjwt.published import HEADERS, Published
-from atjwt.refusal import Refusal, authentication_of, has_own, refused
+from atjwt.refusal import Refusal, authentication_of, refused
 from atjwt.resource_server import ResourceServer
 
 __all__ = ["RequiresMiddleware", "metadata_routes", "principal_of", "public", "requires"]
@@ -114,13 +114,10 @@ def requires(
 
 
 def _refusal(scope: Scope, policy: Policy | None) -> Refusal | None:
-    """Checks a policy; returns the refusal, or raises it where the app handles such errors itself."""
+    """Checks a policy around an app, where nobody can be relied on to answer what is raised."""
     try:
         check(scope, policy)
     except AuthError as error:
-        handlers, _ = scope.get("starlette.exception_handlers", ({}, {}))
-        if has_own(handlers, error):
-            raise
         return Refusal(authentication_of(scope).resource_server.challenge(error))
     return None
 
@@ -193,7 +190,7 @@ def to_policy(
         raise ConfigurationError(["requires: write @requires(), with parentheses"])
     problems = [
         f"requires({name!r}): a bare name says neither scope nor permission; write"
-        f" requires(scopes=[{name!r}]) or requires(permissions=[{name!r}])"
+        f" requires(scopes={_list(name)!r}) or requires(permissions={_list(name)!r})"
         for name in policies
         if not isinstance(name, Policy)
     ]
@@ -209,6 +206,10 @@ def to_policy(
     parts += [has_scope(*scopes)] if scopes else []
     parts += [has_permission(*permissions)] if permissions else []
     return all_of(*parts) if parts else None
+
+
+def _list(name: object) -> list[object]:
+    return [*name] if isinstance(name, list | tuple | set | frozenset) else [name]
 
 
 def check(scope: Scope, policy: Policy | None) -> Principal:
@@ -238,7 +239,7 @@ def _guard_class(endpoint: type, policy: Policy | None) -> type:
 
     @functools.wraps(endpoint.dispatch)
     async def guarded(self: HTTPEndpoint | WebSocketEndpoint) -> None:
-        refusal = _refusal(self.scope, policy)
+        refusal = _stop(self.scope, policy)
         if refusal is not None:
             await refusal(self.scope, self.receive, self.send)
         elif own is not None:

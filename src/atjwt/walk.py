@@ -26,18 +26,18 @@ from atjwt.endpoints import (
     class_guards,
     closed,
     dependant_guards,
-    foreign,
     function_guards,
-    name_of,
-    real_name,
 )
 from atjwt.errors import ConfigurationError
+from atjwt.looking import blind, foreign, inner, is_built, name_of, real_name
 from atjwt.starlette import RequiresMiddleware
 
 Kind = Literal["http", "websocket", "mount"]
 """What is reached: a route, a WebSocket, or an app that takes whatever is beneath its path."""
 
-_BUILT = frozenset({"starlette.routing", "fastapi.routing"})
+
+_DEEPEST = 64
+"""So many layers and mounts are passed."""
 
 
 class Door(NamedTuple):
@@ -155,6 +155,9 @@ class _Walker:
     def enter(self, app: object, way: Way) -> None:
         """Goes into an app, whatever it is."""
         app, way = self._through(app, way)
+        if len(way.within) > _DEEPEST:
+            self._shut(app, way, "it is mounted too deep")
+            return
         if any(app is outer for outer in way.within):
             self._shut(app, way, "it is mounted within itself")
             return
@@ -167,23 +170,24 @@ class _Walker:
             if end == app.app:
                 self._router(app, way)
             else:
-                self._shut(end, way, _blind(end))
+                self._shut(end, way, blind(end))
         else:
             own = isinstance(app, Starlette | Router)
-            self._shut(app, way, f"its class has its own {strange}" if own else _blind(app))
+            self._shut(app, way, f"its class has its own {strange}" if own else blind(app))
 
     def _through(self, app: object, way: Way) -> tuple[object, Way]:
         """Passes every middleware; returns what is inside them, and the way to it."""
         passed: list[object] = []
         while not isinstance(app, Starlette | Router):
             way = self._past(app, way)
-            # Of a function it would be a copy, made by `functools.wraps`.
-            inner = None if inspect.isroutine(app) else getattr(app, "app", None)
-            own = getattr(inner, "__self__", None) is app
-            if not callable(inner) or own or any(inner is it for it in passed):
+            within = inner(app)
+            own = getattr(within, "__self__", None) is app
+            if not callable(within) or own or any(within is it for it in passed):
+                break
+            if len(passed) > _DEEPEST:
                 break
             passed.append(app)
-            app = inner
+            app = within
         return app, way
 
     def _past(self, layer: object, way: Way) -> Way:
@@ -239,7 +243,7 @@ class _Walker:
     def _route(self, route: _RouteLike, way: Way) -> None:
         # FastAPI includes a router by contexts around its routes; `route` is one, or the route.
         original: object = getattr(route, "original_route", route)
-        strange = foreign(original, "handle", "__call__", "get_route_handler")
+        strange = foreign(original, "handle", "matches", "__call__", "get_route_handler")
         if isinstance(original, Route | WebSocketRoute):
             self._endpoint(
                 "http" if isinstance(original, Route) else "websocket", route, way, strange
@@ -261,14 +265,14 @@ class _Walker:
         endpoint: object = route.endpoint
         methods = set(getattr(route, "methods", None) or ())
         every = tuple(sorted(methods)) or ANY
-        if _is_built(end):
+        if is_built(end):
             called = getattr(getattr(route, "dependant", None), "call", endpoint)
             guards = function_guards(called).joined(_dependencies(route, way))
             rows = [(every, guards)]
         elif end is endpoint and isinstance(endpoint, type):
             rows = class_guards(endpoint, methods)
         else:
-            rows = [(every, closed(_blind(end)))]
+            rows = [(every, closed(blind(end)))]
         if strange:
             why = f"its route class has its own {strange}"
             rows = [(some, guards.distrusted(why)) for some, guards in rows]
@@ -320,15 +324,6 @@ def _foreign_included(route: object) -> str:
 def _dependencies(route: object, way: Way) -> Guards:
     dependant = getattr(route, "dependant", None)
     return Guards() if dependant is None else dependant_guards(dependant, way.replaced or {})
-
-
-def _is_built(app: object) -> bool:
-    """Whether this is what the framework makes of a function; `functools.wraps` copies no globals."""
-    return inspect.isfunction(app) and app.__globals__.get("__name__") in _BUILT
-
-
-def _blind(app: object) -> str:
-    return f"{real_name(app)} cannot be looked into"
 
 
 def _methods_of(cls: type) -> list[str]:

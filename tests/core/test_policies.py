@@ -4,6 +4,7 @@ import copy
 import math
 import pickle
 from collections.abc import Callable
+from enum import Enum
 from typing import Any
 
 import pytest
@@ -284,3 +285,15 @@ def test_travels() -> None:
         for other in (pickle.loads(pickle.dumps(one)), copy.deepcopy(one), copy.copy(one)):
             assert other == one
             assert hash(other) == hash(one)
+
+
+class Named(str, Enum):  # noqa: UP042 - as they were written before StrEnum
+    """Names as an enumeration, as some teams keep them."""
+
+    READ = "read:orders"
+
+
+def test_a_name_of_an_enumeration_is_its_value() -> None:
+    """In what is printed, stored and told too."""
+    assert repr(has_scope(Named.READ)) == "has_scope('read:orders')"
+    assert has_scope(Named.READ) == has_scope("read:orders")

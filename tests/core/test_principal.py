@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atjwt import AUTH0, RFC9068, Principal, TrustedIssuer
+from atjwt import AUTH0, RFC9068, ConfigurationError, Principal, TrustedIssuer
 from atjwt.core.kind import Kind
 from atjwt.core.principal import to_principal
 from atjwt.core.profile import Profile
@@ -474,3 +474,10 @@ def test_nothing_personal_is_shown() -> None:
     assert str(who) == repr(who)
     assert "permissions=none" in repr(principal(RFC9068, good_claims(RFC9068)))
     assert "marker" not in f"{who} {who!r} {who:}"
+
+
+@pytest.mark.parametrize("kind", [Principal, Profile])
+def test_no_framework_reads_one_from_a_request(kind: Any) -> None:
+    """Pydantic asks each type how it is read; these say where one comes from."""
+    with pytest.raises(ConfigurationError, match="comes from a guard"):
+        kind.__get_pydantic_core_schema__(kind, None)

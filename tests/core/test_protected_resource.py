@@ -114,3 +114,18 @@ def test_value() -> None:
     for other in (pickle.loads(pickle.dumps(one)), copy.deepcopy(one), copy.copy(one)):
         assert other == one
         assert hash(other) == hash(one)
+
+
+@pytest.mark.parametrize(
+    "path", ["/{id}", "/%7Bid%7D", "/a%2Fb", "/a/../b", "/./a", "/%2e%2e/a", "/a//b"]
+)
+def test_a_path_that_not_everybody_reads_alike_is_refused(path: str) -> None:
+    """The document would stand somewhere else, or at more than one place."""
+    with pytest.raises(ConfigurationError, match="without braces, dot segments"):
+        ProtectedResource(f"https://api.example.com{path}")
+
+
+@pytest.mark.parametrize("path", ["", "/", "/a", "/a/", "/a/b.c", "/caf%C3%A9", "/%20"])
+def test_a_plain_path_is_taken(path: str) -> None:
+    """With and without a slash at its end."""
+    assert ProtectedResource(f"https://api.example.com{path}").resource.endswith(path)

@@ -334,6 +334,23 @@ def test_help_is_as_written_here(arguments: list[str], text: str) -> None:
     assert (ended.returncode, ended.stdout) == (0, text)
 
 
+def test_a_reader_that_has_had_enough_is_no_error() -> None:
+    """As `atjwt … | head` does: no traceback."""
+    program = (
+        "import sys, types; from starlette.applications import Starlette;"
+        "sys.modules['big'] = types.SimpleNamespace(app=Starlette(routes=["
+        "__import__('starlette.routing').routing.Route(f'/{n}', print) for n in range(5000)]));"
+        "from atjwt.cli.main import main; sys.exit(main(['routes', 'big:app', '--json']))"
+    )
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", program], stdout=pipe, stderr=pipe) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+    assert process.returncode == 1
+
+
 def test_version_is_the_packages() -> None:
     """`--version` reads the installed metadata."""
     assert _run("-m", "atjwt", "--version").stdout == f"atjwt {version('atjwt')}\n"

@@ -32,6 +32,8 @@ options:
   --json         print JSON instead of text
 """
 
+API = "for https://api.example.com/"
+
 SHOP = """\
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -108,12 +110,17 @@ into: put AccessTokenMiddleware around it, or declare its path public
 
 STORED = """\
 {"routes": [
-{"path": "/cart", "methods": ["POST"], "kind": "http", "state": "authenticated", "policy": null},
-{"path": "/feed", "methods": [], "kind": "websocket", "state": "authenticated", "policy": null},
-{"path": "/health", "methods": ["GET", "HEAD"], "kind": "http", "state": "public", "policy": null},
+{"path": "/cart", "methods": ["POST"], "kind": "http", "state": "authenticated", "policy": null, \
+"audience": ["https://api.example.com/"], "besides": []},
+{"path": "/feed", "methods": [], "kind": "websocket", "state": "authenticated", "policy": null, \
+"audience": ["https://api.example.com/"], "besides": []},
+{"path": "/health", "methods": ["GET", "HEAD"], "kind": "http", "state": "public", "policy": null, \
+"audience": [], "besides": []},
 {"path": "/orders", "methods": ["GET", "HEAD"], "kind": "http", "state": "guarded", \
-"policy": "(has_permission('orders:admin') | has_scope('orders:all')) & has_scope('read:orders')"},
-{"path": "/static", "methods": ["*"], "kind": "mount", "state": "authenticated", "policy": null}
+"policy": "(has_permission('orders:admin') | has_scope('orders:all')) & has_scope('read:orders')", \
+"audience": ["https://api.example.com/"], "besides": []},
+{"path": "/static", "methods": ["*"], "kind": "mount", "state": "authenticated", "policy": null, \
+"audience": ["https://api.example.com/"], "besides": []}
 ]}
 """
 
@@ -181,6 +188,8 @@ def test_json_says_the_same(capsys: pytest.CaptureFixture[str]) -> None:
         "state": "authenticated",
         "policy": None,
         "endpoint": "shop.feed",
+        "audience": ["https://api.example.com/"],
+        "besides": [],
         "notes": [],
     }
 
@@ -244,11 +253,11 @@ def test_any_change_fails_and_is_shown(shop: Path, capsys: pytest.CaptureFixture
     assert (code, out.splitlines()[-6:]) == (
         1,
         [
-            "~ POST /cart  UNGUARDED -> authenticated",
-            "+ websocket /feed  authenticated",
+            f"~ POST /cart  UNGUARDED {API} -> authenticated {API}",
+            f"+ websocket /feed  authenticated {API}",
             "+ GET,HEAD /health  public",
             "- GET,HEAD /healthy  public",
-            f"~ GET,HEAD /orders  guarded has_scope('read:orders') -> guarded {policy}",
+            f"~ GET,HEAD /orders  guarded has_scope('read:orders') {API} -> guarded {policy} {API}",
             "5 changes from guards.json",
         ],
     )
@@ -256,7 +265,7 @@ def test_any_change_fails_and_is_shown(shop: Path, capsys: pytest.CaptureFixture
     assert (code, json.loads(out)["changes"][1]) == (
         1,
         {"change": "+", "path": "/feed", "kind": "websocket", "methods": [],
-         "state": "authenticated"},
+         "state": f"authenticated {API}"},
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocket
 
-from atjwt import AUTH0, RFC9068, Principal
+from atjwt import AUTH0, RFC9068, Principal, ResourceServer, TrustedIssuer
 from atjwt.asgi import AccessTokenMiddleware
 from atjwt.core.kind import Kind
 from atjwt.fastapi import AccessTokenScheme
@@ -248,3 +248,45 @@ def test_what_no_token_says(arguments: dict[str, Any], error: type[Exception], w
     """A principal that no token could have made is refused, with what to write where that is known."""
     with pytest.raises(error, match=why):
         principal(**arguments)
+
+
+@pytest.mark.parametrize("first_to_end", [0, 1])
+def test_two_that_act_at_once_leave_nothing_in_whatever_order_they_end(first_to_end: int) -> None:
+    """The last to begin acts; when both have ended, nobody does."""
+    server = ResourceServer(
+        audience="https://api.example.com/", issuers=[TrustedIssuer("https://a.test")]
+    )
+    acts = [acting_as(server, None, principal(f"auth0|{name}")) for name in "ab"]
+    for act in acts:
+        act.__enter__()
+    acts[first_to_end].__exit__(None, None, None)
+    left = asyncio.run(server.authenticate([]))
+    assert left is not None
+    assert left.subject == "auth0|" + "ba"[first_to_end]
+    acts[1 - first_to_end].__exit__(None, None, None)
+    assert asyncio.run(server.authenticate([])) is None
+
+
+def test_an_auth_that_guards_nothing_of_the_app_is_refused() -> None:
+    """Else a test would pass or fail for no reason that it shows."""
+    servers = [
+        ResourceServer(audience=f"https://{name}.test", issuers=[TrustedIssuer("https://a.test")])
+        for name in "ab"
+    ]
+    app = Starlette(middleware=[Middleware(AccessTokenMiddleware, resource_server=servers[0])])
+    with (
+        pytest.raises(ValueError, match="guards nothing of this app"),
+        acting_as(app, servers[1], None),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [("authenticated_at", "auth_time"), ("expires_at", "lifetime"), ("claims", "each claim")],
+)
+def test_a_name_of_the_principal_s_own_is_no_claim(given: str, hint: str) -> None:
+    """What is written as the principal is read would otherwise become a claim of that name."""
+    claims: Any = {given: 1}
+    with pytest.raises(ValueError, match=hint):
+        principal(**claims)

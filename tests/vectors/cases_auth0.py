@@ -167,8 +167,9 @@ def _settings(made: Sheet, keys: Keys) -> None:
     elsewhere = {**AUTH0_CLAIMS, "iss": GENERIC, "sub": "agt_5Xk2"}
     made.good(
         "auth0-profile-at-a-generic-issuer",
-        issue(AUTH0_HEADER, elsewhere, keys["rsa-1"]), principal(elsewhere, "auth0"),
-        "the forms of sub are Auth0's own; at another issuer agt_… is any user",
+        issue(AUTH0_HEADER, elsewhere, keys["rsa-1"]),
+        principal(elsewhere, "auth0", kind="agent"),
+        "who writes Auth0's profile writes subjects as Auth0 does, whatever its domain is called",
         "DESIGN 4, Principal.kind", jwks="tenant",
         settings=generic("auth0"),
     )  # fmt: skip

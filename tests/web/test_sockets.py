@@ -73,6 +73,14 @@ def test_the_token_is_taken_and_the_app_does_not_see_it(
     assert NAME not in repr(seen.scope)
 
 
+def test_the_name_is_compared_without_case(server: ResourceServer, issuer: LocalIssuer) -> None:
+    """So that a misspelt entry does not take the token to the app."""
+    token, seen = issuer.token(), Seen()
+    [accepted] = offering(server, seen, NAME.upper(), f"{NAME.title()}.{token}")
+    assert token not in repr(seen.scope)
+    assert accepted["subprotocol"] == NAME.upper()
+
+
 def test_without_other_entries_the_header_is_gone(
     server: ResourceServer, issuer: LocalIssuer
 ) -> None:
@@ -111,7 +119,7 @@ def test_the_name_is_answered_with_where_it_was_offered_and_the_app_chooses_none
         ((f"{NAME}.a", f"{NAME}.b"), [], 400),
         ((f"{NAME}.a",), bearer("a"), 400),
         ((f"{NAME}.\xff",), [], 400),
-        ((f"{NAME.upper()}.GOOD",), [], 401),
+        ((f"{NAME.upper()}.GOOD",), bearer("a"), 400),
         (("chat.GOOD",), [], 401),
     ],
 )

@@ -4,6 +4,8 @@
 """
 
 import argparse
+import os
+import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import cast
@@ -19,7 +21,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = _parser().parse_args(argv)
     run = cast("Callable[[argparse.Namespace], int]", arguments.run)
-    return run(arguments)
+    try:
+        code = run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever reads has had enough, as `head` does. Nothing more is written, at exit neither.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:

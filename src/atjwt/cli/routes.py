@@ -156,12 +156,20 @@ def _states(routes: "Sequence[GuardedRoute]") -> dict[Key, list[str]]:
     states: dict[Key, list[str]] = {}
     for route in routes:
         key = (route.path, route.kind, route.methods)
-        states.setdefault(key, []).append(_state(route.state, route.policy))
+        states.setdefault(key, []).append(
+            _state(route.state, route.policy, route.audience, route.besides)
+        )
     return states
 
 
-def _state(state: str, policy: str | None) -> str:
-    return state if policy is None else f"{state} {policy}"
+def _state(
+    state: str, policy: str | None, audience: "Sequence[str]", besides: "Sequence[str]"
+) -> str:
+    """Everything that decides who gets in: a change of it is told."""
+    said = [state, *([] if policy is None else [policy])]
+    said += [f"for {', '.join(audience)}"] if audience else []
+    said += [f"besides {', '.join(besides)}"] if besides else []
+    return " ".join(said)
 
 
 def _differences(before: dict[Key, list[str]], after: dict[Key, list[str]]) -> list[Change]:
@@ -188,6 +196,8 @@ def _write(file: Path, routes: "Sequence[GuardedRoute]") -> None:
                 "kind": route.kind,
                 "state": route.state,
                 "policy": route.policy,
+                "audience": route.audience,
+                "besides": route.besides,
             },
             ensure_ascii=False,
         )
@@ -205,7 +215,8 @@ def _read(file: Path) -> dict[Key, list[str]]:
     try:
         for entry in json.loads(file.read_text("utf-8"))["routes"]:
             key = (str(entry["path"]), str(entry["kind"]), tuple(map(str, entry["methods"])))
-            states.setdefault(key, []).append(_state(entry["state"], entry["policy"]))
+            told = _state(entry["state"], entry["policy"], entry["audience"], entry["besides"])
+            states.setdefault(key, []).append(told)
     except OSError as error:
         raise _NotSeenError(f"cannot read {file}: {error.strerror}; --write makes it") from error
     except (ValueError, LookupError, TypeError) as error:

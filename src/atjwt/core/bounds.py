@@ -24,8 +24,9 @@ def bound(**values: Iterable[object]) -> Bounds:
 
 def both(one: Bounds, other: Bounds) -> Bounds:
     """The ways to be what both allow; empty if there is none."""
-    met = {left for a in one for b in other if (left := _narrowed(a, b)) is not None}
-    return frozenset(met) if len(met) <= _MOST else UNBOUNDED
+    if len(one) * len(other) > _MOST:
+        return UNBOUNDED
+    return frozenset(left for a in one for b in other if (left := _narrowed(a, b)) is not None)
 
 
 def either(bounds: Iterable[Bounds]) -> Bounds:

@@ -10,6 +10,7 @@ it, and so is one that nobody can meet.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from heapq import nsmallest
 from typing import NoReturn
 
 from atjwt.core.bounds import UNBOUNDED, Bounds, both, either
@@ -22,7 +23,7 @@ Ways = tuple[Shortfall, ...]
 ALLOWED: Ways = (MET,)
 """The one answer that lets a caller in; compared by identity."""
 
-_MOST_WAYS = 64
+_MOST_WAYS = 16
 """How many ways are kept while a refusal is worked out: the nearest."""
 
 
@@ -177,7 +178,7 @@ def require(
 
 
 def _nearest(ways: Iterable[Shortfall]) -> Ways:
-    return tuple(sorted(dict.fromkeys(ways), key=Shortfall.distance)[:_MOST_WAYS])
+    return tuple(nsmallest(_MOST_WAYS, dict.fromkeys(ways), key=Shortfall.distance))
 
 
 def _in_order(policies: Iterable[Policy]) -> tuple[Policy, ...]:

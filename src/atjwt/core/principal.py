@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 from atjwt.core.kind import Kind, kind_of
 from atjwt.core.member import is_time
-from atjwt.core.profile import Profile
+from atjwt.core.profile import Profile, refuse_as_input
 from atjwt.core.verify import VerifiedClaims
 
 
@@ -34,8 +34,7 @@ class Principal:
     issued_at, expires_at: seconds since 1970 (`iat`, `exp`).
     token_id: the token's own id (`jti`); None in the Auth0 profile.
     tenant: the issuer, or the name that several issuers with the same users share.
-    confirmation: pairs of method and value to which the token is bound (`cnf`); empty for a bearer
-        token.
+    confirmation: pairs of method and value to which the token is bound (`cnf`); none for a bearer's.
     renamed: pairs of claim and the name under which this issuer writes it (`TrustedIssuer`).
 
     Compared and hashed by these fields and the kept claim set. Its `repr` shows nothing personal.
@@ -58,11 +57,9 @@ class Principal:
     payload: bytes = field(default=b"{}", repr=False)
 
     def __repr__(self) -> str:
-        permissions = "none" if self.permissions is None else len(self.permissions)
-        return (
-            f"<Principal kind={self.kind} profile={self.profile} scopes={len(self.scopes)}"
-            f" permissions={permissions}>"
-        )
+        held = "none" if self.permissions is None else len(self.permissions)
+        start = f"<Principal kind={self.kind} profile={self.profile}"
+        return f"{start} scopes={len(self.scopes)} permissions={held}>"
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -141,8 +138,7 @@ class Principal:
         return self._names("groups")
 
     def _names(self, claim: str) -> frozenset[str]:
-        # A list of strings, or of SCIM's objects with a `value` (RFC 7643 section 4.1.2). Whatever
-        # else an issuer puts there grants nothing.
+        # Strings, or SCIM's objects with a `value` (RFC 7643 section 4.1.2). Else it grants nothing.
         listed = self._named(claim)
         values = [
             item.get("value") if isinstance(item, dict) else item
@@ -152,6 +148,10 @@ class Principal:
 
     def _named(self, claim: str) -> object:
         return self.claim(dict(self.renamed).get(claim, claim))
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, *args: object) -> NoReturn:
+        refuse_as_input()  # FastAPI would read a principal from the body of whoever calls
 
     @property
     def is_authenticated(self) -> bool:

@@ -10,11 +10,11 @@ is fetched, so that a token can make us ask nobody but an issuer on the list.
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from atjwt.core.member import Member, Type
 from atjwt.core.token import UnverifiedToken
-from atjwt.errors import InvalidToken, Reason
+from atjwt.errors import ConfigurationError, InvalidToken, Reason
 
 if TYPE_CHECKING:
     from atjwt.core.trusted_issuer import TrustedIssuer
@@ -47,6 +47,21 @@ class Profile:
 
     def __reduce__(self) -> str:
         return self.name.upper()  # pickled by its name, so that it stays the one constant
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, *args: object) -> NoReturn:
+        refuse_as_input()
+
+
+def refuse_as_input() -> NoReturn:
+    """Refuses to be read from a request, or written into an answer, by a framework.
+
+    Raises ConfigurationError: always, when the route is declared.
+    """
+    raise ConfigurationError(
+        ["a Principal comes from a guard: write Annotated[Principal, auth.requires()], with its"
+         " parentheses; as a return type, write a model of your own"]
+    )  # fmt: skip
 
 
 _COMMON = (

@@ -8,7 +8,7 @@ app is mounted.
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from atjwt.core.configuration import url_problems
 from atjwt.errors import ConfigurationError
@@ -38,6 +38,8 @@ class ProtectedResource:
 
     def __post_init__(self) -> None:
         problems = url_problems("resource", self.resource, unsafe_http=False)
+        if not problems and not _is_plain(urlsplit(self.resource).path):
+            problems.append("resource: give a path without braces, dot segments, %2F and //")
         scopes = self.scopes_supported
         if (
             isinstance(scopes, str)
@@ -85,3 +87,15 @@ class ProtectedResource:
         # Members without a value must be left out (RFC 9728 section 3.2).
         kept = {name: value for name, value in members.items() if value not in (None, [], "")}
         return json.dumps(kept).encode("ascii")
+
+
+def _is_plain(path: str) -> bool:
+    """Whether a path is the same to everybody who reads it."""
+    decoded = unquote(path)
+    segments = decoded.split("/")
+    return (
+        decoded.count("/") == path.count("/")
+        and not {"{", "}"} & {*decoded}
+        and not {".", ".."} & {*segments}
+        and "" not in segments[1:-1]
+    )

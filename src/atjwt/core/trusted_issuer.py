@@ -91,7 +91,9 @@ class TrustedIssuer:
         object.__setattr__(self, "algorithms", frozenset(algorithms))
         object.__setattr__(self, "static_keys", keys)
         host = configuration.host_of(self.issuer) or ""
-        object.__setattr__(self, "is_auth0", self.is_auth0 or host.endswith(".auth0.com"))
+        # Auth0 is who writes its profile, whatever the domain is called.
+        is_auth0 = self.is_auth0 or host.endswith(".auth0.com") or AUTH0 in self.profiles
+        object.__setattr__(self, "is_auth0", is_auth0)
 
     @classmethod
     def auth0(

@@ -79,8 +79,8 @@ def _is_loopback_address(host: str) -> bool | None:
 
 
 def _host(values: list[str]) -> str:
-    if len(values) != 1:
-        return ""
-    if values[0].startswith("["):
-        return values[0][1:].partition("]")[0]
-    return values[0].partition(":")[0]
+    found = _AUTHORITY.fullmatch(values[0]) if len(values) == 1 else None
+    return "" if found is None else found[1].strip("[]")
+
+
+_AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::[0-9]{1,5})?", re.ASCII)

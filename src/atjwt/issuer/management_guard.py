@@ -50,7 +50,6 @@ class ManagementGuard:
             profiles={AUTH0},
             algorithms=[authority.keys.algorithm],
             jwks={"keys": keys},
-            is_auth0=True,
         )
         server = ResourceServer(
             audience=authority.apis.system.identifier,

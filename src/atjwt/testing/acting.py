@@ -6,8 +6,9 @@ guards, the refusals and their challenges are those of production.
 
 import json
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager
+from threading import Lock
 from typing import Final
 
 from atjwt.core.kind import Kind
@@ -27,9 +28,16 @@ _WHO: Final[dict[Kind, tuple[str, str]]] = {
 }
 """For each kind of caller a subject and the client through which it calls."""
 
+Authenticate = Callable[..., Awaitable[Principal | None]]
+
+_LOCK: Final = Lock()
+_ACTING: Final[dict[ResourceServer, list[Authenticate]]] = {}
+"""Who acts at each resource server, the first to begin first."""
+
 _SPELLED: Final = {
     "iss": "issuer", "sub": "subject", "aud": "audience", "azp": "client_id", "iat": "issued_at",
-    "exp": "lifetime", "scope": "scopes",
+    "exp": "lifetime", "scope": "scopes", "expires_at": "lifetime", "authenticated_at": "auth_time",
+    "token_id": "jti",
 }  # fmt: skip
 """The claims that have arguments of their own."""
 
@@ -55,23 +63,50 @@ def acting_as(
     if principal is not None and not isinstance(principal, Principal):
         raise TypeError("acting_as: give a Principal, such as principal(scopes=[…]), or None")
     servers = find_resource_servers(app if auth is None else auth)
+    if auth is not None and not isinstance(app, ResourceServer):
+        _check_belongs(app, servers)
 
     async def authenticate(
         headers: Headers, *, method: str | None = None, url: str | None = None
     ) -> Principal | None:
         return principal
 
-    before = [vars(server).get("authenticate") for server in servers]
+    for server in servers:
+        _begin(server, authenticate)
     try:
-        for server in servers:
-            object.__setattr__(server, "authenticate", authenticate)
         yield
     finally:
-        for server, was in zip(servers, before, strict=True):
-            if was is None:
-                object.__delattr__(server, "authenticate")
-            else:
-                object.__setattr__(server, "authenticate", was)
+        for server in servers:
+            _end(server, authenticate)
+
+
+def _check_belongs(app: Target, servers: Collection[ResourceServer]) -> None:
+    try:
+        there = find_resource_servers(app)
+    except ValueError:
+        return  # hidden from the search; whoever gives `auth` knows
+    if not {*servers} & {*there}:
+        raise ValueError(
+            "acting_as: this auth guards nothing of this app; give the app's own, or None"
+        )
+
+
+def _begin(server: ResourceServer, authenticate: Authenticate) -> None:
+    with _LOCK:
+        _ACTING.setdefault(server, []).append(authenticate)
+        object.__setattr__(server, "authenticate", authenticate)
+
+
+def _end(server: ResourceServer, authenticate: Authenticate) -> None:
+    """Whoever began last acts on, in whatever order the others end; the last to end leaves nothing."""
+    with _LOCK:
+        acting = _ACTING[server]
+        acting.remove(authenticate)
+        object.__delattr__(server, "authenticate")
+        if acting:
+            object.__setattr__(server, "authenticate", acting[-1])
+        else:
+            del _ACTING[server]
 
 
 def principal(
@@ -107,6 +142,10 @@ def principal(
             raise TypeError(f"principal: {name} is a list of names: {name}=[…]")
     for name in claims.keys() & _SPELLED.keys():
         raise ValueError(f"principal: write {_SPELLED[name]}= in place of {name}=")
+    if "claims" in claims:
+        raise ValueError(
+            "principal: write each claim as an argument, or **{…}, in place of claims="
+        )
     if kind not in _WHO:
         raise ValueError(f"principal: kind is one of {', '.join(_WHO)}")
     own_subject, own_client = _WHO[kind]

@@ -15,6 +15,7 @@ from typing import Self, Unpack
 from atjwt.errors import Reason
 from atjwt.issuer import Algorithm, Dialect, Setup, TokenOptions, User
 from atjwt.issuer import LocalIssuer as IssuerInProcess
+from atjwt.issuer.tokens import dialect_named
 from atjwt.testing.choice import choose
 from atjwt.testing.clock import SharedClock
 from atjwt.testing.search import Target, find_resource_servers
@@ -113,7 +114,8 @@ class LocalIssuer(IssuerInProcess):
         """A good access token; while it stands in for an app's issuer, good at the app.
 
         options: as of `atjwt.issuer.LocalIssuer.token`: `dialect`, `kind`, `subject`, `client_id`,
-            `scopes`, `permissions`, `audience`, `lifetime`, `claims`, `header`.
+            `scopes`, `permissions`, `audience`, `lifetime`, `claims`, `header`. With `permissions`
+            and no `dialect` it is one that carries them.
         Raises ValueError.
         """
         return super().token(**self._completed(options))
@@ -165,12 +167,16 @@ class LocalIssuer(IssuerInProcess):
 
     def _completed(self, options: TokenOptions) -> TokenOptions:
         """The options, with the issuer, audience and dialect of the app stood in for."""
-        if self._stand_in is None:
-            return options
-        choice = self._stand_in.choice
         completed: TokenOptions = {**options}
-        if choice.dialect is not None:
-            completed.setdefault("dialect", choice.dialect)
+        choice = None if self._stand_in is None else self._stand_in.choice
+        if "dialect" not in options and choice is not None and choice.dialect is not None:
+            completed["dialect"] = choice.dialect
+        if "dialect" not in options and options.get("permissions") is not None:
+            # Whoever says what is permitted means a token that carries it.
+            dialect = completed.get("dialect", "rfc9068_profile")
+            completed["dialect"] = dialect_named(f"{dialect.removesuffix('_authz')}_authz")
+        if choice is None:
+            return completed
         completed["scopes"] = _reread(options.get("scopes"))
         completed["permissions"] = _reread(options.get("permissions"))
         completed["audience"] = options.get("audience") or choice.audience
