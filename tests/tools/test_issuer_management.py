@@ -10,7 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from atjwt.issuer import Grant, LocalIssuer, Setup
-from tools.login import API, BASE
+from tools.login import API, BASE, ask, code_for, redeem
 from tools.second_opinion import parts_of
 
 NOW = 1_790_000_000
@@ -134,6 +134,17 @@ def test_a_change_of_the_dialect_is_in_the_next_token(
         kinds.append(parts_of(token)[0]["typ"])
         assert issuer.dialect == dialect
     assert kinds == ["JWT", "at+jwt"]
+
+
+def test_a_code_for_an_api_that_has_gone_is_refused(client: TestClient, api_id: str) -> None:
+    """Removed or closed between login and token: no token, and the code is used up."""
+    browser = TestClient(client.app, base_url=BASE, follow_redirects=False)
+    codes = [code_for(browser), code_for(browser)]
+    closed = {"subject_type_authorization": {"user": {"policy": "deny_all"}}}
+    client.patch(f"{AT}/{api_id}", json=closed)
+    assert redeem(browser, codes[0]).json()["error"] == "invalid_target"
+    client.delete(f"{AT}/{api_id}")
+    assert redeem(browser, codes[1]).json()["error"] == "invalid_target"
 
 
 def test_a_new_algorithm_is_published_before_it_signs(client: TestClient, api_id: str) -> None:
@@ -345,6 +356,7 @@ def test_no_user_and_no_other_client_comes_near_it(issuer: LocalIssuer) -> None:
     asked = {"grant_type": "client_credentials", "audience": MANAGEMENT}
     asked |= {"client_id": issuer.client_id, "client_secret": issuer.client_secret}
     assert client.post("/oauth/token", json=asked).json()["error"] == "access_denied"
+    assert "error=invalid_target" in ask(client, audience=MANAGEMENT).headers["location"]
     grant = Grant(
         client_id="local-machine", audience="management", scopes=("read:resource_servers",)
     )

@@ -202,6 +202,38 @@ def test_a_key_of_another_kind_is_damage(path: Path) -> None:
         LocalIssuer(issuer=BASE, state=path)
 
 
+def test_keys_of_no_known_algorithm_are_damage(path: Path) -> None:
+    """As a later atjwt may have, or a stranger's hand."""
+    _make(path)
+    _edit(path, "UPDATE documents SET name = 'none' WHERE kind = 'keys'")
+    with pytest.raises(ConfigurationError, match="keys of an unknown algorithm"):
+        LocalIssuer(issuer=BASE, state=path)
+
+
+def test_a_file_that_takes_nothing_is_told_at_the_start(path: Path) -> None:
+    """What cannot be kept from the beginning stops the issuer, and the file is let go of."""
+    _make(path)
+    _edit(
+        path,
+        "CREATE TRIGGER no BEFORE INSERT ON documents BEGIN SELECT RAISE(FAIL, 's3cret'); END",
+    )
+    with pytest.raises(ConfigurationError, match="state file") as refused:
+        LocalIssuer(issuer=BASE, state=path)
+    assert "s3cret" not in str(refused.value)
+    StateFile(path).close()
+
+
+def test_a_file_is_deaf_to_what_makes_no_sense_in_it(path: Path) -> None:
+    """An unknown algorithm of the last run, and a secret that is none: as if there were none."""
+    _make(path)
+    with closing(StateFile(path)) as store:
+        store.put("issuer", "main", {"audience": 1, "algorithm": "none"})
+        store.put("secret", "local-machine", {"secret": 1})
+    with _run(path) as issuer:
+        assert (issuer.algorithm, issuer.audience) == ("RS256", API)
+        assert _token(issuer)["scope"] == "read:orders write:orders"
+
+
 def test_damage_below_the_documents_is_told(path: Path) -> None:
     """Pages overwritten with rubbish: no traceback, and the file is named."""
     _make(path)

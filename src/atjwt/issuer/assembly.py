@@ -52,6 +52,7 @@ def build_authority(plan: Plan, store: Store) -> Authority:
     audience, algorithm = _remembered(plan, store)
     setup = plan.setup.completed(audience=audience, users=plan.users)
     keys, faults = KeyRings(algorithm, store), Switchboard()
+    store.put(_KIND, "main", {"audience": audience, "algorithm": algorithm})
     apis = Apis(store, issuer=plan.issuer, algorithm=algorithm)
     apis.begin(setup.apis)
     _insist(apis, audience, plan)
@@ -87,11 +88,8 @@ def _remembered(plan: Plan, store: Store) -> tuple[str, str]:
     """The main API's identifier and the issuer's algorithm: as asked for, else as last time."""
     kept = store.all(_KIND).get("main", {})
     audience = plan.audience or plan.setup.audience or _text(kept, "audience") or AUDIENCE
-    algorithm = plan.algorithm or _text(kept, "algorithm") or "RS256"
-    if algorithm not in ALGORITHMS:
-        raise ValueError(f"algorithm is one of {', '.join(ALGORITHMS)}")
-    store.put(_KIND, "main", {"audience": audience, "algorithm": algorithm})
-    return audience, algorithm
+    before = _text(kept, "algorithm")
+    return audience, plan.algorithm or (before if before in ALGORITHMS else None) or "RS256"
 
 
 def _text(kept: Mapping[str, object], name: str) -> str | None:

@@ -64,20 +64,16 @@ class AnswersAsAuth0:
 
     def __init__(self, send: Send) -> None:
         self._send = send
-        self._start: Message = {}
-        self._body = b""
+        self._start: Message | None = None
 
     async def __call__(self, message: Message) -> None:
-        """Passes answers on; keeps an error until it is whole."""
+        """Passes answers on; the beginning of an error waits for its body, which is in one piece."""
         if message["type"] == "http.response.start" and message["status"] >= 400:
             self._start = message
-            return
-        if not self._start:
+        elif self._start is None:
             await self._send(message)
-            return
-        self._body += message.get("body", b"")
-        if not message.get("more_body", False):
-            start, body = _rewritten(self._start, self._body)
+        else:
+            start, body = _rewritten(self._start, message["body"])
             await self._send(start)
             await self._send({"type": "http.response.body", "body": body})
 
@@ -103,12 +99,11 @@ def _rewritten(start: Message, body: bytes) -> tuple[Message, bytes]:
     message, code = told.get("error_description", HTTPStatus(status).phrase), ""
     kept = {b"content-type", b"content-length"}
     headers = [(name, value) for name, value in start["headers"] if name.lower() not in kept]
-    if status == 403:
-        challenge = b"".join(value for name, value in headers if name == b"www-authenticate")
-        scopes = _SCOPES.search(challenge.decode("ascii"))
-        if scopes:
-            message = f"Insufficient scope, expected any of: {scopes[1].replace(' ', ',')}"
-            code = "insufficient_scope"
+    challenge = b"".join(value for name, value in headers if name == b"www-authenticate")
+    scopes = _SCOPES.search(challenge.decode("ascii"))
+    if scopes:
+        message = f"Insufficient scope, expected any of: {scopes[1].replace(' ', ',')}"
+        code = "insufficient_scope"
     rewritten = json.dumps(error_body(status, message, code)).encode("utf-8")
     headers.append((b"content-type", b"application/json; charset=utf-8"))
     headers.append((b"content-length", b"%d" % len(rewritten)))

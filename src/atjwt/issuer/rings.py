@@ -9,6 +9,7 @@ import hmac
 from dataclasses import dataclass, field
 from threading import RLock
 
+from atjwt.errors import ConfigurationError
 from atjwt.issuer.api import Api
 from atjwt.issuer.keys import ALGORITHMS, KIND, KeyRing, Signer, SigningKey
 from atjwt.issuer.store import Store
@@ -42,6 +43,10 @@ class KeyRings:
         self._rings: dict[str, KeyRing] = {}
         self.main = self._ring(algorithm)
         for kept in store.all(KIND):
+            if kept not in ALGORITHMS:
+                raise ConfigurationError(
+                    [f"{store.name}: it has keys of an unknown algorithm; delete it and begin anew"]
+                )
             self._ring(kept)
 
     @property

@@ -52,12 +52,9 @@ class StateFile:
         self._lock = Lock()
         is_new = self._prepare()
         # Autocommit: every statement is a transaction of its own, done when it returns.
-        try:
-            self._connection = sqlite3.connect(
-                self.path, timeout=0, isolation_level=None, check_same_thread=False
-            )
-        except sqlite3.Error:
-            self._refuse("it cannot be opened; name another file")
+        self._connection = sqlite3.connect(
+            self.path, timeout=0, isolation_level=None, check_same_thread=False
+        )
         try:
             self._take(is_new=is_new)
         except sqlite3.Error as error:
