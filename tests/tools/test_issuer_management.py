@@ -366,6 +366,14 @@ def test_no_user_and_no_other_client_comes_near_it(issuer: LocalIssuer) -> None:
     assert answer.json()["scope"] == "read:resource_servers"
 
 
+def test_no_page_and_no_other_computer_comes_near_it(client: TestClient) -> None:
+    """With a good token too: no CORS, and only loopback hosts are answered."""
+    headers = {"origin": "http://localhost:8000", "access-control-request-method": "PATCH"}
+    for answer in (client.options(AT, headers=headers), client.get(AT, headers=headers)):
+        assert "access-control-allow-origin" not in answer.headers
+    assert client.get(AT, headers={"host": "evil.test"}).status_code == 403
+
+
 def test_a_rotation_counts_at_once(issuer: LocalIssuer) -> None:
     """New keys are known and withdrawn ones are not, by the next request; no clock is waited for."""
     old = _client(issuer)

@@ -167,6 +167,7 @@ def test_an_api_may_sign_by_a_secret() -> None:
     assert parts_of(token)[1]["aud"] == API
     assert server.verify_sync(token).scopes == {"openid", "read:items"}
     assert SECRET not in repr(issuer._authority)
+    assert SECRET not in repr(Setup(apis=(_api(signing_alg="HS256", signing_secret=SECRET),)))
 
 
 def test_a_client_without_a_grant_gets_no_token() -> None:

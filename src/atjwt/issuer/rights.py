@@ -6,7 +6,8 @@
                  permissions: the same (no source says; recorded tokens look so)
 
 Only what the API defines counts. Scopes of OpenID Connect need no right. `permissions` are shown by
-the `_authz` dialects, and only while RBAC is on.
+the `_authz` dialects, and only while RBAC is on: the API takes other combinations too, and no source
+says what a tenant then writes.
 """
 
 from collections.abc import Iterable, Sequence

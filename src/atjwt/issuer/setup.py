@@ -9,8 +9,8 @@ grants    the built-in machine may do everything at the first API, unless a gran
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Final, Self
+from dataclasses import dataclass, field, replace
+from typing import Final, Self, TypeAlias
 
 from atjwt.errors import ConfigurationError
 from atjwt.issuer.api import MANAGEMENT_SCOPES, scope_names
@@ -21,7 +21,7 @@ from atjwt.issuer.users import USERS, User, checked
 
 AUDIENCE: Final = "https://api.example.com/"
 
-Settings = Mapping[str, object]
+Settings: TypeAlias = Mapping[str, object]
 """An API's settings, by the names of the Management API."""
 
 
@@ -33,7 +33,7 @@ class Setup:
     Raises ConfigurationError: every setting that is wrong.
     """
 
-    apis: tuple[Settings, ...] = ()
+    apis: tuple[Settings, ...] = field(default=(), repr=False)  # a signing secret may be in it
     users: tuple[User, ...] = ()
     clients: tuple[Client, ...] = ()
     grants: tuple[Grant, ...] = ()
