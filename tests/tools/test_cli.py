@@ -229,6 +229,11 @@ identifier = "urn:mine"
 scopes = ["read:items"]
 token_dialect = "rfc9068_profile"
 signing_alg = "HS256"
+
+[[users]]
+subject = "auth0|1"
+name = "Ann"
+permissions = { "urn:mine" = ["read:items"] }
 """
 
 
@@ -249,10 +254,11 @@ def test_it_serves_what_its_file_says_and_goes_on_where_it_was(tmp_path: Path) -
             code, _, err = _stop(process, signal.SIGTERM)
         assert (code, f"client secrets are kept in {state}." in err) == (0, True)
     assert runs[0][0] == runs[1][0]
-    with _serving("--state", str(state)) as (process, line):
+    with _serving("--state", str(state), "--config", str(config)) as (process, line):
         assert process.stdout is not None
         lines = [line, *iter(process.stdout.readline, "Stop with Ctrl+C.\n")]
         server = _pasted("".join(lines).partition("by:\n")[2].partition("Get a token")[0])
+        assert "  as Ann, who may read:items\n" in lines
         for _, issuer, token in runs:
             trusted = TrustedIssuer.auth0(issuer, secret=_secret_in(lines))
             server = ResourceServer(audience=server.audience, issuers=[trusted])

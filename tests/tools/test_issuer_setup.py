@@ -227,6 +227,14 @@ def test_the_readmes_file_is_a_good_one(path: Path) -> None:
     assert (issuer.client_id, issuer.users[0].name) == ("nightly-job", "Ann")
 
 
+@pytest.mark.parametrize("identifier", [f"{BASE}api/v2/", f"{BASE}userinfo"])
+def test_an_api_cannot_have_the_issuers_own_name(identifier: str) -> None:
+    """Which names those are is known with the issuer's; it is told as any other mistake."""
+    setup = Setup(apis=({"identifier": ORDERS}, {"identifier": identifier}))
+    with pytest.raises(ConfigurationError, match="This identifier is reserved; change it"):
+        LocalIssuer(issuer=BASE, algorithm="ES256", setup=setup)
+
+
 def test_a_setup_in_python_is_checked_too() -> None:
     """Its APIs are held against the same table."""
     with pytest.raises(ConfigurationError, match=r"Setup: apis\[0\]: identifier is missing"):

@@ -57,13 +57,18 @@ class Apis:
     def begin(self, first: Iterable[Mapping[str, object]]) -> None:
         """Adds those APIs that the store has never seen; what happened to the others holds.
 
-        first: their settings, known to be good. Raises Unacceptable.
+        first: their settings, right each for itself. Raises ConfigurationError: one cannot be made.
         """
         seen = self._store.all(_SEEN)
+        there = {api.identifier for api in self._apis.values()}
         for members in first:
             identifier = str(members["identifier"])
-            if identifier not in seen and self.find(identifier) is None:
-                self.create(members)
+            if identifier not in seen and identifier not in there:
+                try:
+                    self.create(members)
+                except Unacceptable as error:
+                    problem = f"API {identifier}: {error.message}; change it, or leave it out"
+                    raise ConfigurationError([problem]) from None
                 self._store.put(_SEEN, identifier, {})
 
     def settle(self) -> None:
