@@ -11,6 +11,7 @@ it is reached.
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 from starlette.routing import compile_path
@@ -75,8 +76,8 @@ def coverage(app: object, *, public: Collection[str] = ()) -> Coverage:
     ways = [*_told_apart(walked.found)]
     warnings = [*walked.warnings, *_needless(ways, public)]
     found = tuple(
-        _judged(way, declared=_shown(way) in public, taken=_taken(way, ways[:index]))
-        for index, way in enumerate(ways)
+        _judged(way, declared=_shown(way) in public, taken=taken)
+        for way, taken in zip(ways, _takers(ways), strict=True)
     )
     return Coverage(found, tuple(dict.fromkeys(warnings)))
 
@@ -138,10 +139,15 @@ def _pattern(way: Found) -> str:
 
 
 def _fits(pattern: str, path: str) -> bool:
+    return _compiled(pattern).match(path) is not None
+
+
+@lru_cache(maxsize=1024)
+def _compiled(pattern: str) -> re.Pattern[str]:
     count = iter(range(pattern.count("{")))
     # Starlette knows each parameter by its name; after a mount two may have the same one.
     unique = re.sub(r"\{\w+", lambda _: f"{{p{next(count)}", pattern)
-    return compile_path(unique)[0].match(path) is not None
+    return compile_path(unique)[0]
 
 
 def _inside(door: Door, path: str) -> str:
@@ -178,16 +184,24 @@ def _needless(ways: Sequence[Found], public: Collection[str]) -> Iterator[str]:
 # --- What it comes to -----------------------------------------------------------------------------
 
 
-def _taken(way: Found, earlier: Sequence[Found]) -> Found | None:
-    """The earlier way in that takes all of its requests, where it is one path."""
-    if way.kind == "mount" or "{" in way.path:
-        return None
-    for one in earlier:
-        methods = one.methods == ANY or {*way.methods} <= {*one.methods}
-        kinds = one.kind in (way.kind, "mount")
-        if kinds and methods and one.way.host == way.way.host and _fits(_pattern(one), way.path):
-            return one
-    return None
+def _takers(ways: Sequence[Found]) -> Iterator[Found | None]:
+    """For each way in that is one path, the earlier one that takes all of its requests."""
+    patterns: list[Found] = []
+    plain: dict[str, list[Found]] = {}
+    for way in ways:
+        one_path = way.kind != "mount" and "{" not in way.path
+        earlier = [*plain.get(way.path, ()), *patterns] if one_path else []
+        yield next((one for one in earlier if _takes(one, way)), None)
+        if "{" in _pattern(way):
+            patterns.append(way)
+        else:
+            plain.setdefault(way.path, []).append(way)
+
+
+def _takes(one: Found, way: Found) -> bool:
+    methods = one.methods == ANY or {*way.methods} <= {*one.methods}
+    same = one.kind in (way.kind, "mount") and one.way.host == way.way.host
+    return methods and same and _fits(_pattern(one), way.path)
 
 
 def _judged(found: Found, *, declared: bool, taken: Found | None) -> GuardedRoute:
