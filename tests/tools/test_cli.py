@@ -232,7 +232,7 @@ signing_alg = "HS256"
 
 [[users]]
 subject = "auth0|1"
-name = "Ann"
+name = "clerk"
 permissions = { "urn:mine" = ["read:items"] }
 """
 
@@ -258,7 +258,7 @@ def test_it_serves_what_its_file_says_and_goes_on_where_it_was(tmp_path: Path) -
         assert process.stdout is not None
         lines = [line, *iter(process.stdout.readline, "Stop with Ctrl+C.\n")]
         server = _pasted("".join(lines).partition("by:\n")[2].partition("Get a token")[0])
-        assert "  as Ann, who may read:items\n" in lines
+        assert "  as clerk, who may read:items\n" in lines
         for _, issuer, token in runs:
             trusted = TrustedIssuer.auth0(issuer, secret=_secret_in(lines))
             server = ResourceServer(audience=server.audience, issuers=[trusted])

@@ -288,13 +288,13 @@ def test_only_so_many_pages_are_open(client: TestClient) -> None:
 def test_users_of_ones_own_can_log_in(clock: Clock) -> None:
     """Whoever is given stands on the page, and their rights are the API's scopes."""
     people = [
-        User(subject="u|1", name="<Ann>", permissions=("paint:<walls>",)),
-        User(subject="u|2", name="Bo"),
+        User(subject="u|1", name="<clerk>", permissions=("paint:<walls>",)),
+        User(subject="u|2", name="manager"),
     ]
     issuer = LocalIssuer(issuer=BASE, algorithm="ES256", users=people, clock=clock)
     client = TestClient(issuer.app, base_url=BASE, follow_redirects=False)
     page = ask(client, scope="paint:<walls> read:orders")
-    assert "&lt;Ann&gt;" in page.text
+    assert "&lt;clerk&gt;" in page.text
     assert "gets paint:&lt;walls&gt;<" in page.text
     assert tokens_of(client, "u|1", scope="paint:<walls> read:orders")["scope"] == "paint:<walls>"
     assert "scope" not in tokens_of(client, "u|2", scope="paint:<walls>")
@@ -306,11 +306,11 @@ def test_users_of_ones_own_can_log_in(clock: Clock) -> None:
     "users",
     [
         [],
-        [User(subject="", name="Ann")],
+        [User(subject="", name="clerk")],
         [User(subject="u|1", name="")],
-        [User(subject="u|1", name="Ann"), User(subject="u|1", name="Bo")],
-        [User(subject="u|1", name="Ann", permissions=("a b",))],
-        [User(subject="u|1", name="Ann", permissions=("",))],
+        [User(subject="u|1", name="clerk"), User(subject="u|1", name="manager")],
+        [User(subject="u|1", name="clerk", permissions=("a b",))],
+        [User(subject="u|1", name="clerk", permissions=("",))],
     ],
 )
 def test_users_that_make_no_sense_are_refused(users: list[User]) -> None:
@@ -359,7 +359,7 @@ def test_nothing_of_a_login_shows_in_a_log(client: TestClient) -> None:
     asked = read_query(ask(client).request.url.query)
     address = return_address(asked, client_id=APP, issuer=BASE)
     wanted = authorization_request(asked, address, client_id=APP, audience=API)
-    login = Login(request=wanted, user=User(subject="s3cret", name="Ann"), at=0.0)
+    login = Login(request=wanted, user=User(subject="s3cret", name="clerk"), at=0.0)
     for thing in (address, wanted, login):
         assert not re.search(r"s3cret|s t\+a|code_challenge", repr(thing))
         assert BACK not in repr(thing)

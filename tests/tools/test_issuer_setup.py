@@ -28,12 +28,12 @@ scopes = ["read:stock"]
 
 [[users]]
 subject = "auth0|1"
-name = "Ann"
+name = "clerk"
 permissions = {{ "{ORDERS}" = ["read:orders"], "{STOCK}" = ["read:stock"] }}
 
 [[users]]
 subject = "auth0|2"
-name = "Bo"
+name = "manager"
 
 [[clients]]
 client_id = "nightly"
@@ -224,7 +224,7 @@ def test_the_readmes_file_is_a_good_one(path: Path) -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
     path.write_text(readme.partition("```toml\n")[2].partition("```")[0], "utf-8")
     issuer = LocalIssuer(issuer=BASE, algorithm="ES256", setup=read_setup(path))
-    assert (issuer.client_id, issuer.users[0].name) == ("nightly-job", "Ann")
+    assert (issuer.client_id, issuer.users[0].name) == ("nightly-job", "clerk")
 
 
 @pytest.mark.parametrize("identifier", [f"{BASE}api/v2/", f"{BASE}userinfo"])
