@@ -43,6 +43,7 @@ MAY_IMPORT = {
     "guards": "errors core endpoints walk",
     # Its Management API is guarded by the library; nothing else of it may know the verifier.
     "issuer": "errors core resource_server asgi starlette",
+    "migration": "errors core fetch",
     "testing": "errors core fetch jwks_client asgi resource_server issuer",
     "pytest_atjwt": "testing",
     "cli": "errors core events asgi resource_server issuer testing guards",

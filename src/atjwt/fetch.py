@@ -54,7 +54,7 @@ class HttpFetcher:
 
     async def __call__(self, url: str) -> tuple[int, Mapping[str, str], bytes]:
         """Gets a URL. Raises FetchFailed, and whatever the HTTP client raises."""
-        http = _http_library()
+        http = http_library()
         verify = False if url.lower().startswith("http:") else self.ssl_context
         headers = {"accept": "application/json", "accept-encoding": "identity"}
         async with (
@@ -105,7 +105,8 @@ def _has_system_roots() -> bool:
     return bool(paths.cafile) or any(name.endswith(".0") for name in folder)
 
 
-def _http_library() -> ModuleType:
+def http_library() -> ModuleType:
+    """`httpx2`, or `httpx` where that is what is installed."""
     # Imported when first needed, in the thread that fetches: it takes longer than all of us.
     try:
         import httpx2
