@@ -78,7 +78,7 @@ def refused(
     The app is the innermost one: an exception that only an outer app knows would be its 500.
     """
     handlers, by_status = scope["starlette.exception_handlers"]
-    if has_own(handlers, error):
+    if _has_own(handlers, error):
         return error
     raised = kind(error, Refusal(server.challenge(error)))
     others = [handlers[each] for each in kind.__mro__ if each in handlers and each is not Exception]
@@ -87,7 +87,7 @@ def refused(
     return raised
 
 
-def has_own(handlers: Mapping[object, object], error: AuthError) -> bool:
+def _has_own(handlers: Mapping[object, object], error: AuthError) -> bool:
     """Whether the app has a handler of its own for an error of ours, not just for any."""
     kinds = (kind for kind in type(error).__mro__ if issubclass(kind, AuthError))
     found = (handlers.get(kind) for kind in kinds)
@@ -100,8 +100,8 @@ def _is_framework_s(handler: object) -> bool:
 
 
 def answer_errors(scope: Scope) -> None:
-    """Lets the innermost app answer an `AuthError` that one of its endpoints raises, where it has no
-    handler of its own for it and no middleware of ours is inside it.
+    """Lets the innermost app answer an `AuthError` that one of its endpoints raises, unless it has a
+    handler of its own for it.
     """
     handlers = scope.get("starlette.exception_handlers")
     if handlers is not None:
