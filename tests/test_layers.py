@@ -43,10 +43,10 @@ MAY_IMPORT = {
     "guards": "errors core endpoints walk",
     # Its Management API is guarded by the library; nothing else of it may know the verifier.
     "issuer": "errors core resource_server asgi starlette",
-    "migration": "errors core fetch",
+    "migration": "errors core events fetch guards resource_server",
     "testing": "errors core fetch jwks_client asgi resource_server issuer",
     "pytest_atjwt": "testing",
-    "cli": "errors core events asgi resource_server issuer testing guards",
+    "cli": "errors core events asgi resource_server issuer testing guards migration",
     "__main__": "cli",
     "": "errors core policies resource_server",
 }

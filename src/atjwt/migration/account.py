@@ -47,7 +47,7 @@ class Use(NamedTuple):
     expires: the latest `exp` among their tokens. lifetime: the longest, from `iat` to `exp`.
     """
 
-    count: int
+    requests: int
     first: float
     last: float
     expires: float
@@ -56,7 +56,7 @@ class Use(NamedTuple):
     def joined(self, other: "Use") -> "Use":
         """Both together."""
         return Use(
-            self.count + other.count,
+            self.requests + other.requests,
             min(self.first, other.first),
             max(self.last, other.last),
             max(self.expires, other.expires),
@@ -78,12 +78,12 @@ class RefusalKey(NamedTuple):
 class Refusals(NamedTuple):
     """Refused requests. last: when, in seconds since 1970."""
 
-    count: int
+    requests: int
     last: float
 
     def joined(self, other: "Refusals") -> "Refusals":
         """Both together."""
-        return Refusals(self.count + other.count, max(self.last, other.last))
+        return Refusals(self.requests + other.requests, max(self.last, other.last))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
