@@ -6,6 +6,7 @@ write there instead. A test holds it against minted tokens.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from atjwt.core.profile import AUTH0, RFC9068, Profile
@@ -14,7 +15,8 @@ from atjwt.migration.dialects import Dialect
 ABSENT: Final = "absent"
 
 
-class Change(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Change:
     """A member of a token that changes.
 
     where: `header` or `claim`. before, after: its value, or what it is, or `absent`.
@@ -99,27 +101,27 @@ _PERMISSIONS: Final = (
 _COMES: Final = "nothing; it lists all that the caller may do, and scope what the client may"
 _GOES: Final = 'has_scope("…"); or go to the dialect of the same profile that ends in _authz'
 
-STAYS: Final = (
-    ("iss, sub, aud", "the same issuer, subject (machines: ID@clients) and API identifier"),
-    ("scope", "the same scopes for the same grant"),
-    ("exp, iat", "the same lifetime"),
-    ("alg, kid", "the same keys"),
-    ("org_id, act, cnf", "and what Actions add"),
-    ("Principal", "key, kind, client_id and scopes are equal in both"),
-)
-"""What is the same in every dialect."""
+STAYS: Final[Mapping[str, str]] = {
+    "iss, sub, aud": "the same issuer, subject (of a machine ID@clients) and API identifier",
+    "scope": "the same scopes for the same grant",
+    "exp, iat": "the same lifetime",
+    "alg, kid": "the same keys",
+    "org_id, act, cnf": "likewise, and what Actions add",
+    "Principal": "key, kind, client_id and scopes are equal in both",
+}
+"""What is the same in every dialect, and how."""
 
-PIPELINES: Final = (
-    ("gateways", 'whatever validates tokens before the API: nginx ($jwt_header_typ, $jwt_claim_azp), '
-     "Istio (request.auth.presenter is azp, request.auth.claims[…]), Envoy (claim_to_headers), Kong"
-     " (key_claim_name), Apigee (AdditionalClaims), AWS (context.authorizer, Lambda authorizers)"),
-    ("rate limits", "keys and quotas made of azp, or of a gateway's header that holds it"),
-    ("caches", "entries keyed or typed by the token's claims"),
-    ("logs", "fields, alerts, dashboards and bills that group by azp or gty"),
-    ("services behind", "whoever is handed the token, or verifies it again, with a library of its own"),
-    ("clients", "apps that read their own access token; it is not meant for them"),
-)  # fmt: skip
-"""What reads tokens besides the API."""
+PIPELINES: Final[Mapping[str, str]] = {
+    "gateways": "whatever validates tokens before the API: nginx ($jwt_header_typ, $jwt_claim_azp),"
+    " Istio (request.auth.presenter is azp; request.auth.claims[...]), Envoy (claim_to_headers), Kong"
+    " (key_claim_name), Apigee (AdditionalClaims), AWS (context.authorizer, Lambda authorizers)",
+    "rate limits": "keys and quotas made of azp, or of a gateway's header that holds it",
+    "caches": "entries that are keyed by claims of the token, or keep its claims",
+    "logs": "fields, alerts, dashboards and bills that group by azp or gty",
+    "services behind": "whoever is handed the token on, or verifies it by another library",
+    "clients": "apps that read their own access token; it is not meant for them",
+}
+"""What reads tokens besides the API's own code, and what of it to look at."""
 
 
 def changes(before: Dialect, after: Dialect) -> tuple[Change, ...]:

@@ -7,7 +7,7 @@ live, is of all that the ledger holds.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 from atjwt.errors import ConfigurationError
 from atjwt.migration.account import HOUR, Account, Refusals, Step
@@ -73,7 +73,8 @@ class Client:
     lifetime: float
 
 
-class Hour(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Hour:
     """Accepted requests in one clock hour, by profile. start: seconds since 1970."""
 
     start: int
