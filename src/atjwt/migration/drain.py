@@ -14,7 +14,8 @@ from typing import NamedTuple
 from atjwt.migration.account import OTHERS, Account, Step, Use, UseKey
 from atjwt.migration.dialects import DIALECTS
 from atjwt.migration.instances import leeway_of, names_of
-from atjwt.migration.standing import Api, InTheWay, Standing, api_of, standing
+from atjwt.migration.management import Settings
+from atjwt.migration.standing import Api, InTheWay, Standing, api_of, dialect_of, standing
 from atjwt.migration.stores import LedgerError, Store
 from atjwt.migration.times import when
 
@@ -55,9 +56,9 @@ class Draining:
     """How far it is.
 
     step: the last switch. now: when it was looked at. moment: when it is over. clients: those that
-    brought old tokens in the last ten minutes. came: requests with old tokens since the switch.
-    since: of them, those since the look before. notes: what should be known. drained: the recorded
-    step, once it is over.
+    brought old tokens in the last ten minutes. came: requests with old tokens, from the hour of the
+    switch on. since: of them, those since the look before. stray: whether old tokens were issued after
+    the switch. notes: what should be known. drained: the recorded step, once it is over.
     """
 
     step: Step
@@ -66,6 +67,7 @@ class Draining:
     clients: tuple[OldClient, ...] = ()
     came: int = 0
     since: int = 0
+    stray: bool = False
     notes: tuple[str, ...] = ()
     drained: Step | None = None
 
@@ -134,6 +136,7 @@ def draining(account: Account, api: Api, now: float) -> Draining:
         moment=until,
         clients=_clients(uses, now),
         came=sum(use.requests for use in uses.values() if use.last >= began),
+        stray=any(_strays(account, step) for step in stands.in_force),
         notes=_notes(account, stands, now),
         drained=recorded if recorded is not None and recorded.at >= until.at else None,
     )
@@ -167,11 +170,15 @@ def _clients(uses: dict[UseKey, Use], now: float) -> tuple[OldClient, ...]:
     return tuple(sorted(found.values(), key=lambda client: (-client.requests, client.client_id)))
 
 
+def _strays(account: Account, step: Step) -> bool:
+    uses = old_uses(account, step).values()
+    return any(use.expires - use.lifetime > step.at + step.margin for use in uses)
+
+
 def _notes(account: Account, stands: Standing, now: float) -> tuple[str, ...]:
     found = []
     for step in stands.in_force:
-        uses = old_uses(account, step).values()
-        if any(use.expires - use.lifetime > step.at + step.margin for use in uses):
+        if _strays(account, step):
             found.append(
                 f"tokens as {step.before} makes them were issued after the switch of "
                 f"{when(step.at)}: the setting has not taken effect everywhere, or somebody has "
@@ -200,6 +207,7 @@ def drain(
     issuer: str | None = None,
     wait: bool = True,
     interval: float = _INTERVAL,
+    settings: Callable[[Api], Settings | None] = lambda _: None,
     tell: Callable[[Draining], object] = lambda _: None,
     trouble: Callable[[str], object] = lambda _: None,
     clock: Callable[[], float] = time.time,
@@ -209,6 +217,7 @@ def drain(
 
     ledger: where the switch is recorded; it is read again all the time. audience, issuer: which API,
     where the ledger has several. wait: or else look once. interval: seconds between two looks.
+    settings: reads the API's, if it can; asked where old tokens are issued after the switch.
     tell: is called at each look. trouble: is told when the ledger cannot be read for now.
 
     Raises InTheWay: nothing was switched, or a change is pending. LedgerError: the ledger cannot be
@@ -217,10 +226,13 @@ def drain(
     account = ledger.read()
     api = api_of(account, audience, issuer)
     came: int | None = None
+    asked: dict[float, tuple[str, ...]] = {}
     while True:
-        now = clock()
-        state = draining(account, api, now)
-        state = replace(state, since=0 if came is None else max(0, state.came - came))
+        state = draining(account, api, clock())
+        if state.stray and state.moment.at not in asked:
+            asked = {state.moment.at: _set_otherwise(settings(api), state.step)}
+        notes = (*state.notes, *asked.get(state.moment.at, ()))
+        state = replace(state, notes=notes, since=0 if came is None else max(0, state.came - came))
         came = state.came
         if not state.remaining:
             return _recorded(ledger, account, api, state, tell)
@@ -229,6 +241,12 @@ def drain(
             return state
         sleep(min(interval, state.remaining))
         account = _read_in_time(ledger, trouble, lambda: sleep(interval))
+
+
+def _set_otherwise(settings: Settings | None, step: Step) -> tuple[str, ...]:
+    if settings is None or (dialect := dialect_of(settings).name) == step.after:
+        return ()
+    return (f"the API is set to {dialect} now: `switch --to {step.after}` sets it again",)
 
 
 def _recorded(

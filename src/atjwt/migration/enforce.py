@@ -14,8 +14,7 @@ from atjwt.migration.dialects import DIALECTS
 from atjwt.migration.drain import latest_moment, old_uses, settled
 from atjwt.migration.instances import heartbeats_of, is_live, named
 from atjwt.migration.management import Settings
-from atjwt.migration.proposal import dialect_of
-from atjwt.migration.standing import Api, api_of, standing
+from atjwt.migration.standing import Api, api_of, dialect_of, standing
 from atjwt.migration.stores import Store
 from atjwt.migration.times import when
 

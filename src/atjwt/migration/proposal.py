@@ -17,10 +17,10 @@ from urllib.parse import quote
 
 from atjwt.errors import ConfigurationError
 from atjwt.migration.account import Account, Step
-from atjwt.migration.dialects import DIALECTS, Dialect, dialect_named, dialect_set, target
+from atjwt.migration.dialects import DIALECTS, Dialect, dialect_named, target
 from atjwt.migration.instances import hindrances, remarks
 from atjwt.migration.management import ManagementApi, Settings
-from atjwt.migration.standing import Api, InTheWay, Standing, standing
+from atjwt.migration.standing import Api, InTheWay, Standing, dialect_of, standing
 from atjwt.migration.times import when
 
 MARGIN: Final = 60.0
@@ -155,14 +155,6 @@ def _look(
         now=now,
         terms=terms,
     )
-
-
-def dialect_of(settings: Settings) -> Dialect:
-    """The dialect that an API is set to. Raises InTheWay: one that this version does not know."""
-    try:
-        return dialect_set(settings)
-    except ConfigurationError as error:
-        raise InTheWay(f"what the API is set to is new to this version: {error}") from None
 
 
 def lifetime_of(settings: Mapping[str, object]) -> float:

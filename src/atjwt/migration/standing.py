@@ -13,7 +13,8 @@ from typing import Final, NamedTuple
 
 from atjwt.errors import ConfigurationError
 from atjwt.migration.account import Account, Step
-from atjwt.migration.dialects import DIALECTS
+from atjwt.migration.dialects import DIALECTS, Dialect, dialect_set
+from atjwt.migration.management import Settings
 
 _TICK: Final = 0.001  # seconds between two steps at the least
 
@@ -118,6 +119,14 @@ def _settle(pending: list[Step], failed: Step) -> None:
         if (begun.before, begun.after, begun.undo) == (failed.before, failed.after, failed.undo):
             del pending[at]
             return
+
+
+def dialect_of(settings: Settings) -> Dialect:
+    """The dialect that an API is set to. Raises InTheWay: one that this version does not know."""
+    try:
+        return dialect_set(settings)
+    except ConfigurationError as error:
+        raise InTheWay(f"what the API is set to is new to this version: {error}") from None
 
 
 def api_of(account: Account, audience: str | None, issuer: str | None = None) -> Api:

@@ -7,18 +7,15 @@ failed. If nobody knows whether it was made, it stays pending, and the same aske
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from atjwt.errors import ConfigurationError
 from atjwt.migration.account import Account, Step, StepName
-from atjwt.migration.dialects import Dialect
 from atjwt.migration.drain import Moment, moment
-from atjwt.migration.instances import hindrances, remarks
 from atjwt.migration.management import ManagementApi, ManagementError, Settings
-from atjwt.migration.proposal import Proposal, dialect_of, lifetime_of
-from atjwt.migration.standing import Api, InTheWay, Standing, standing
+from atjwt.migration.proposal import Proposal, lifetime_of
+from atjwt.migration.standing import InTheWay, Standing, dialect_of, standing
 from atjwt.migration.stores import LedgerError, Store
 from atjwt.migration.times import when
 
@@ -85,25 +82,37 @@ def carry_out(
     if proposal.action == "nothing":
         return Outcome(settled=settled)
     seen = proposal.settings
-    begun = proposal.pending
     if proposal.action == "change":
         seen = _still(proposal, management)
-        begun = begun or _begin(proposal, journal, ledger, lifetime_of(seen))
+    begun = proposal.pending or _begin(proposal, journal, ledger, lifetime_of(seen))
+    if proposal.action == "change":
         if proposal.external:
             _wait(proposal, management, tell, sleep)
         elif dialect_of(seen) is not proposal.after:
             _patch(proposal, management, journal, begun, tell)
-    assert begun is not None, "what is settled was begun"
     after = _read_back(proposal, management, sleep)
-    lifetime = max(begun.lifetime, lifetime_of(seen), lifetime_of(after))
-    step = replace(begun, lifetime=lifetime, external=proposal.external)
+    step = replace(
+        begun,
+        lifetime=max(begun.lifetime, lifetime_of(seen), lifetime_of(after)),
+        margin=max(begun.margin, proposal.margin),
+        external=proposal.external,
+    )
     switched = _keep(journal, step, clock)
     return Outcome(
         switched=switched,
-        moment=moment(_account(ledger), switched),
+        moment=moment_now(ledger, switched),
         changed=_changed(seen, after),
         settled=settled,
     )
+
+
+def moment_now(ledger: Store, switched: Step) -> Moment:
+    """When no old token can be alive, as far as the ledger knows by now."""
+    try:
+        account = ledger.read()
+    except LedgerError:  # the step is kept; what came by now is seen by `drain`
+        account = Account()
+    return moment(account, switched)
 
 
 def _still(proposal: Proposal, management: ManagementApi) -> Settings:
@@ -133,31 +142,16 @@ def _begin(proposal: Proposal, journal: _Journal, ledger: Store, lifetime: float
             external=proposal.external,
         )
     )
-    others = [
-        step for step in _pending(ledger, proposal.api) if step not in (begun, *_old(proposal))
-    ]
-    if others and min(step.at for step in others) <= begun.at:
+    stands = standing(ledger.read(), proposal.api)
+    pending = (*stands.others, *([stands.pending] if stands.pending else []))
+    others = [step for step in pending if step != begun and step.at <= begun.at]
+    if others:
         journal.record(begun, "failed")
         raise InTheWay(
             f"somebody else has begun a change to {others[0].after} at the same time; this one was "
             "given up, and nothing was changed by it: look how theirs ends, and begin again"
         )
     return begun
-
-
-def _pending(ledger: Store, api: Api) -> Iterator[Step]:
-    stands = standing(_account(ledger), api)
-    yield from stands.others
-    if stands.pending is not None:
-        yield stands.pending
-
-
-def _old(proposal: Proposal) -> tuple[Step, ...]:
-    return proposal.standing.others
-
-
-def _account(ledger: Store) -> Account:
-    return ledger.read()
 
 
 def _patch(
@@ -199,8 +193,10 @@ def _read_back(
     proposal: Proposal, management: ManagementApi, sleep: Callable[[float], object]
 ) -> Settings:
     """The settings with the change in them. Raises InTheWay: it does not show, or cannot be read."""
-    dialect: Dialect | None = None
-    for pause in (*_PAUSES, None):
+    dialect = proposal.before
+    for pause in (0.0, *_PAUSES):
+        if pause:
+            sleep(pause)
         try:
             settings = management.get(proposal.key)
         except ManagementError as error:
@@ -211,10 +207,8 @@ def _read_back(
         dialect = dialect_of(settings)
         if dialect is proposal.after:
             return settings
-        if dialect is not proposal.before or pause is None:
+        if dialect is not proposal.before:
             break
-        sleep(pause)
-    assert dialect is not None, "it was read at least once"
     raise InTheWay(
         f"the API is not set to {proposal.after.name} but to {dialect.name}. The ledger has the "
         "change as begun: run the same again, and it goes on"
@@ -242,56 +236,3 @@ def _changed(before: Settings, after: Settings) -> tuple[str, ...]:
             if before.get(name, missing) != after.get(name, missing)
         )
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """A change that others made, as a person tells it.
-
-    at: when it was in force, seconds since 1970. lifetime: seconds, the largest before it. See `Step`.
-    """
-
-    api: Api
-    before: Dialect
-    after: Dialect
-    lifetime: float
-    at: float
-    margin: float
-    undo: bool = False
-
-
-def record_told(told: Told, *, ledger: Store, now: float) -> tuple[Outcome, tuple[str, ...]]:
-    """Records a change that others made, without the Management API; and what should be known.
-
-    now: seconds since 1970. Raises InTheWay: another change is pending. LedgerError.
-    ConfigurationError: it changes nothing.
-    """
-    if told.before is told.after:
-        raise ConfigurationError([f"from {told.before.name} to {told.after.name} is no change"])
-    account = ledger.read()
-    stands = standing(account, told.api)
-    pending = stands.pending
-    if pending is not None and pending.after != told.after.name:
-        raise InTheWay(
-            f"a change to {pending.after} was begun at {when(pending.at)} and is not settled: settle "
-            "it first, by the same command again"
-        )
-    last = stands.last
-    if pending is None and last is not None and last.after == told.after.name:
-        return Outcome(), (f"the ledger has it since {when(last.at)}: nothing to do",)
-    step = Step(
-        name="switched",
-        at=stands.next(told.at),
-        issuer=told.api.issuer,
-        audience=told.api.audience,
-        before=told.before.name,
-        after=told.after.name,
-        lifetime=max(told.lifetime, 0.0 if pending is None else pending.lifetime),
-        margin=told.margin,
-        undo=told.undo,
-        external=True,
-    )
-    ledger.record(step)
-    profile = told.after.profile
-    notes = hindrances(account, told.api, profile, now) + remarks(account, told.api, profile, now)
-    return Outcome(switched=step, moment=moment(ledger.read(), step)), tuple(notes)
