@@ -7,7 +7,7 @@ was asked for wrongly.
 
 import argparse
 
-from atjwt.cli import migrate_plan, migrate_report
+from atjwt.cli import migrate_drain, migrate_plan, migrate_report, migrate_switch
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -22,3 +22,5 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     steps = parser.add_subparsers(title="steps", metavar="STEP", required=True)
     migrate_report.add_to(steps)
     migrate_plan.add_to(steps)
+    migrate_switch.add_to(steps)
+    migrate_drain.add_to(steps)

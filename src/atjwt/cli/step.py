@@ -82,6 +82,7 @@ def telling(name: str) -> Callable[[Run], Run]:
         def told(arguments: argparse.Namespace) -> int:
             from atjwt.errors import ConfigurationError
             from atjwt.migration.management import ManagementError
+            from atjwt.migration.standing import InTheWay
             from atjwt.migration.stores import LedgerError
 
             try:
@@ -90,6 +91,8 @@ def telling(name: str) -> Callable[[Run], Run]:
                 code, problems = 2, error.problems
             except (LedgerError, ManagementError) as error:
                 code, problems = 1, (str(error),)
+            except InTheWay as error:
+                code, problems = 1, error.problems
             for problem in problems:
                 print(f"atjwt migrate {name}: {problem}", file=sys.stderr)
             return code
