@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from atjwt.cli import step
 from atjwt.cli.loading import NotLoadedError, load_app, target
 from atjwt.cli.management import add_domain, management_api
-from atjwt.cli.table import moment, prose, safe, show, table
+from atjwt.cli.table import prose, safe, show, table
 
 if TYPE_CHECKING:
     from atjwt.migration.account import Account
@@ -46,6 +46,13 @@ def add_to(steps: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "access_token_authz, rfc9068_profile, rfc9068_profile_authz",
     )
     add_domain(parser)
+    _add_evidence(parser)
+    _add_offline(parser)
+    step.add_ledger(parser)
+    parser.set_defaults(run=run)
+
+
+def _add_evidence(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--issuer",
         action="append",
@@ -69,6 +76,9 @@ def add_to(steps: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         metavar="SERVICE=N",
         help="there must be N live instances of a service; may be repeated",
     )
+
+
+def _add_offline(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--offline",
         action="store_true",
@@ -78,8 +88,6 @@ def add_to(steps: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser.add_argument(
         "--lifetime", type=float, metavar="SECONDS", help="the longest that a token may live"
     )
-    step.add_ledger(parser)
-    parser.set_defaults(run=run)
 
 
 @step.telling("plan")
@@ -168,10 +176,24 @@ def _text(found: "Plan", arguments: argparse.Namespace) -> Iterator[str]:
     yield from _headline(found)
     if found.is_done:
         return
-    if found.blockers:
-        yield ""
-        yield "In the way"
-        yield from _findings(found.blockers)
+    yield from _findings("In the way", found.blockers)
+    yield from _changes(found)
+    yield from _findings("To know", found.notes)
+    yield from _machines(found.machines, found.at)
+    yield ""
+    yield "Look at, outside this code"
+    for name, what in found.pipelines.items():
+        yield from prose(what, first=f"[ ] {name:17}")
+    yield ""
+    yield "Not confirmed by any source; try it at an API that nobody uses"
+    for what in found.unconfirmed:
+        yield from prose(what, first="- ")
+    yield from _facts(found)
+    yield ""
+    yield from _next(found, arguments)
+
+
+def _changes(found: "Plan") -> Iterator[str]:
     yield ""
     yield "What changes in tokens"
     yield from table(
@@ -188,22 +210,6 @@ def _text(found: "Plan", arguments: argparse.Namespace) -> Iterator[str]:
     yield "What stays"
     for name, how in found.stays.items():
         yield from prose(how, first=f"{name:18}")
-    if found.notes:
-        yield ""
-        yield "To know"
-        yield from _findings(found.notes)
-    yield from _machines(found.machines, found.at)
-    yield ""
-    yield "Look at, outside this code"
-    for name, what in found.pipelines.items():
-        yield from prose(what, first=f"[ ] {name:16}")
-    yield ""
-    yield "Not confirmed by any source; try it at an API that nobody uses"
-    for what in found.unconfirmed:
-        yield from prose(what, first="- ")
-    yield from _facts(found)
-    yield ""
-    yield from _next(found, arguments)
 
 
 def _headline(found: "Plan") -> Iterator[str]:
@@ -217,7 +223,10 @@ def _headline(found: "Plan") -> Iterator[str]:
         yield f"READY, nothing is in the way: {way}"
 
 
-def _findings(findings: Sequence["Finding"]) -> Iterator[str]:
+def _findings(heading: str, findings: Sequence["Finding"]) -> Iterator[str]:
+    if findings:
+        yield ""
+        yield heading
     for one in findings:
         yield from prose(one.text, first=f"{one.matter:11}")
         if one.fix:
@@ -233,7 +242,7 @@ def _machines(machines: Sequence["Machine"], now: float) -> Iterator[str]:
         ("CLIENT", "KIND", "PERMISSIONS", "24 H", "LAST SEEN", "ALIVE UNTIL"),
         [
             (one.client_id, one.kind, "yes" if one.permissions else "no", f"{one.requests:,}",
-             moment(one.last), moment(one.expires) if one.expires > now else "expired")
+             _when(one.last), _when(one.expires) if one.expires > now else "expired")
             for one in machines[:_MOST]
         ],
         right=("24 H",),
@@ -243,17 +252,18 @@ def _machines(machines: Sequence["Machine"], now: float) -> Iterator[str]:
 
 
 def _facts(found: "Plan") -> Iterator[str]:
-    from atjwt.migration.witnesses import in_words
+    from atjwt.migration.times import span
 
     live = {(one.service, one.instance) for one in found.instances if one.state == "live"}
     web = found.lifetime_for_web
     more = "" if web is None else f", of browser flows {web:,.0f} s"
     yield ""
     yield f"Tokens live {found.lifetime:,.0f} s{more}"
-    yield f"Switched now, the old ones are gone by {moment(found.earliest)} UTC at the earliest"
+    if found.earliest is not None:
+        yield f"Switched now, the old ones are gone by {_when(found.earliest)} UTC at the earliest"
     yield f"Live instances: {len(live):,}"
     for one in found.ledgers:
-        age = "never" if one.age is None else f"{in_words(one.age)} ago"
+        age = "never" if one.age is None else f"{span(one.age)} ago"
         yield f"Read: {safe(one.name)}, written {age}"
 
 
@@ -273,3 +283,9 @@ def _next(found: "Plan", arguments: argparse.Namespace) -> Iterator[str]:
     if arguments.offline:
         words += ["--offline", "--from", arguments.before, "--lifetime", f"{arguments.lifetime:g}"]
     yield f"Next: mend that, then {step.command(arguments, 'plan', *words)}"
+
+
+def _when(at: float) -> str:
+    from atjwt.migration.times import when
+
+    return when(at).removesuffix(" UTC")

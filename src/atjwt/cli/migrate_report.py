@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from atjwt.cli import step
-from atjwt.cli.table import moment, prose, safe, show, table, tenths
+from atjwt.cli.table import prose, safe, show, table, tenths
 
 if TYPE_CHECKING:
     from atjwt.migration.account import Step
@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _text(found: "Report", arguments: argparse.Namespace) -> Iterator[str]:
     hours = len(range(found.since, int(found.at) + 1, 3_600))
-    yield f"{moment(found.at)} UTC, the last {hours:,} clock hours"
+    yield f"{_when(found.at)} UTC, the last {hours:,} clock hours"
     for api in found.apis:
         yield ""
         yield from _api(api, found.at)
@@ -100,7 +100,7 @@ def _api(api: "Api", now: float) -> Iterator[str]:
          "LAST SEEN", "ALIVE UNTIL"),
         [
             (one.profile, _yes(one.permissions), one.kind, f"{one.requests:,}",
-             f"{one.share:.1%}", f"{one.recent:,}", moment(one.first), moment(one.last),
+             f"{one.share:.1%}", f"{one.recent:,}", _when(one.first), _when(one.last),
              _alive(one.expires, now))
             for one in api.accepted
         ],
@@ -134,7 +134,7 @@ def _clients(clients: Sequence["Client"], now: float) -> Iterator[str]:
          "ALIVE UNTIL", "OLD"),
         [
             (one.client_id, one.kind, one.profile, _yes(one.permissions), f"{one.requests:,}",
-             f"{one.recent:,}", moment(one.last), _alive(one.expires, now),
+             f"{one.recent:,}", _when(one.last), _alive(one.expires, now),
              "old" if one.old else "")
             for one in clients[:_MOST]
         ],
@@ -152,7 +152,7 @@ def _old(api: "Api", now: float) -> Iterator[str]:
         yield f"  no {what}, is alive by what is in the ledger"
     else:
         alive = {one.client_id for one in api.clients if one.old and one.expires > now}
-        yield f"  {what}: alive until {moment(api.old_until)} at the latest, of {len(alive)} clients"
+        yield f"  {what}: alive until {_when(api.old_until)} at the latest, of {len(alive)} clients"
 
 
 # --- The rest -------------------------------------------------------------------------------------
@@ -167,7 +167,7 @@ def _refused(found: "Report") -> Iterator[str]:
     yield from table(
         ("REASON", "REQUESTS", "LAST SEEN", "PROFILE", *["API"] * several, "WHAT TO DO"),
         [
-            (one.reason, f"{one.requests:,}", moment(one.last), one.profile or "-",
+            (one.reason, f"{one.requests:,}", _when(one.last), one.profile or "-",
              *[one.audience] * several, one.fix)
             for one in found.refused[:_MOST]
         ],
@@ -180,7 +180,7 @@ def _instances(instances: Sequence["Instance"], since: float, now: float) -> Ite
     shown = [one for one in instances if one.state == "live" or one.at >= since]
     if not instances:
         return
-    from atjwt.migration.witnesses import in_words
+    from atjwt.migration.times import span
 
     several = len({(one.audience, one.issuer) for one in shown}) > 1
     yield ""
@@ -189,7 +189,7 @@ def _instances(instances: Sequence["Instance"], since: float, now: float) -> Ite
         ("SERVICE", "INSTANCE", "STATE", "ACCEPTS", "REPORTED", *["API", "ISSUER"] * several),
         [
             (one.service, one.instance, one.state, ", ".join(one.profiles),
-             f"{in_words(now - one.at)} ago", *[", ".join(one.audience), one.issuer] * several)
+             f"{span(now - one.at)} ago", *[", ".join(one.audience), one.issuer] * several)
             for one in shown
         ],
     )  # fmt: skip
@@ -205,7 +205,7 @@ def _steps(steps: Sequence["Step"]) -> Iterator[str]:
     yield from table(
         ("WHEN", "STEP", "FROM", "TO", "API"),
         [
-            (moment(one.at), f"undo: {one.name}" if one.undo else one.name, one.before, one.after,
+            (_when(one.at), f"undo: {one.name}" if one.undo else one.name, one.before, one.after,
              one.audience)
             for one in steps
         ],
@@ -213,13 +213,13 @@ def _steps(steps: Sequence["Step"]) -> Iterator[str]:
 
 
 def _ledgers(ledgers: Sequence["LedgerState"]) -> Iterator[str]:
-    from atjwt.migration.witnesses import in_words
+    from atjwt.migration.times import span
 
     yield ""
     yield "Ledgers"
     yield from table(
         ("LEDGER", "WRITTEN"),
-        [(one.name, "never" if one.age is None else f"{in_words(one.age)} ago") for one in ledgers],
+        [(one.name, "never" if one.age is None else f"{span(one.age)} ago") for one in ledgers],
     )
 
 
@@ -251,4 +251,10 @@ def _yes(it_is: bool) -> str:  # noqa: FBT001 - a value, not a switch
 
 
 def _alive(expires: float, now: float) -> str:
-    return moment(expires) if expires > now else "expired"
+    return _when(expires) if expires > now else "expired"
+
+
+def _when(at: float) -> str:
+    from atjwt.migration.times import when
+
+    return when(at).removesuffix(" UTC")

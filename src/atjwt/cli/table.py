@@ -8,7 +8,6 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Collection, Iterable, Sequence
-from datetime import UTC, datetime
 from typing import Final
 
 _LEAST: Final = 8
@@ -75,11 +74,6 @@ def safe(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
-
-
-def moment(at: float) -> str:
-    """A moment in UTC, to the second; seconds since 1970."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def tenths(shares: Iterable[float | None]) -> str:

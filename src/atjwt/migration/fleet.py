@@ -2,10 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
 
+from atjwt.migration.account import Account
 from atjwt.migration.dialects import Dialect
 from atjwt.migration.finding import Finding, blocker, note
-from atjwt.migration.witnesses import Instance, in_words
+from atjwt.migration.times import span
+from atjwt.migration.witnesses import Instance, instances
 
 WIDEN = "accept both: ATJWT_PROFILES=auth0,rfc9068, or profiles={AUTH0, RFC9068}; deploy it"
 """What to do where a profile is not accepted."""
@@ -14,20 +18,50 @@ _NEVER = "nobody can tell what its instances accept: none has ever reported"
 _OBSERVE = 'give its resource server observers=[Ledger("…", service="…")], and deploy that first'
 
 
-def fleet_findings(
-    everyone: Sequence[Instance],
-    ours: Sequence[Instance],
-    *,
-    issuers: Collection[str],
-    profiles: Collection[str],
-    expected: Mapping[str, int],
-    now: float,
-) -> Iterator[Finding]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fleet:
+    """The instances that matter.
+
+    everyone: of any API. ours: of this API and its issuers. others: of this API, only the issuers
+    that are not its own. issuers: its own. expected: how many there should be, by service.
+    """
+
+    everyone: tuple[Instance, ...]
+    ours: tuple[Instance, ...]
+    others: tuple[str, ...]
+    issuers: tuple[str, ...]
+    expected: Mapping[str, int]
+
+    @classmethod
+    def of(
+        cls,
+        account: Account,
+        whole: Account,
+        issuers: tuple[str, ...],
+        expected: Mapping[str, int],
+        now: float,
+    ) -> Self:
+        """Those of an account. whole: the part of it that is about the API."""
+        return cls(
+            everyone=instances(account, now),
+            ours=tuple(one for one in instances(whole, now) if one.issuer in issuers),
+            others=tuple(sorted({beat.issuer for beat in whole.heartbeats} - {*issuers})),
+            issuers=issuers,
+            expected=expected,
+        )
+
+
+def fleet_findings(fleet: Fleet, profiles: Collection[str], now: float) -> Iterator[Finding]:
     """What is wrong with the instances.
 
-    everyone: of any API. ours: of this API and its issuers. profiles: names of those that must be
-    accepted. expected: how many there should be, by service.
+    profiles: names of those that each must accept. now: seconds since 1970.
     """
+    ours, expected = fleet.ours, fleet.expected
+    if fleet.others and not ours:
+        yield blocker("instances", f"its instances judge tokens from {listed(fleet.others)}, none"
+                      f" from {listed(fleet.issuers)}", "if that is a custom domain of the tenant,"
+                      " give it by --issuer; else add the issuer there")  # fmt: skip
+        return
     services = _by_service(ours)
     for service in sorted({*services, *expected}):
         members = services.get(service, [])
@@ -45,7 +79,7 @@ def fleet_findings(
             for service, members in sorted(services.items())
         )
         yield note("instances", "how many there should be is not known", f"tell it: {named}")
-    yield from _elsewhere(everyone, ours, services.keys() | expected.keys(), expected, issuers)
+    yield from _elsewhere(fleet, services.keys() | expected.keys())
 
 
 def accepting(before: Dialect, after: Dialect) -> list[str]:
@@ -71,7 +105,7 @@ def _service(
         yield blocker("instances", f"{service}: every instance has stopped",
                       "start it, or say how many there should be: --expect")  # fmt: skip
     if silent:
-        names = [f"{one.instance} for {in_words(now - one.at)}" for one in silent]
+        names = [f"{one.instance} for {span(now - one.at)}" for one in silent]
         text = f"{service}: silent {'is' if len(names) == 1 else 'are'} {listed(names)}"
         if enough:
             yield note("instances", f"{text}; the live ones are as many as expected")
@@ -86,30 +120,24 @@ def _service(
             yield blocker("instances", f"{service}: {listed(deaf)} {lacks} {profile}", WIDEN)
 
 
-def _elsewhere(
-    everyone: Sequence[Instance],
-    ours: Sequence[Instance],
-    services: Collection[str],
-    expected: Mapping[str, int],
-    issuers: Collection[str],
-) -> Iterator[Finding]:
+def _elsewhere(fleet: Fleet, services: Collection[str]) -> Iterator[Finding]:
     """Instances of the same services that do not know the API, or not by this issuer."""
-    known = {(one.service, one.instance) for one in ours}
+    known = {(one.service, one.instance) for one in fleet.ours}
     strange = [
         one
-        for one in everyone
+        for one in fleet.everyone
         if one.state == "live"
         and one.service in services
         and (one.service, one.instance) not in known
     ]
     for service, members in sorted(_by_service(strange).items()):
         names = sorted({one.instance for one in members})
-        text = (
-            f"{service}: {listed(names)} judge no token of this API from {listed(sorted(issuers))}"
-        )
+        text = f"{service}: {listed(names)} judge no token of this API from {listed(fleet.issuers)}"
         fix = "correct the audience and the issuer there, or --issuer for a custom domain"
         yield (
-            blocker("instances", text, fix) if service in expected else note("instances", text, fix)
+            blocker("instances", text, fix)
+            if service in fleet.expected
+            else note("instances", text, fix)
         )
 
 

@@ -3,14 +3,15 @@
 from collections.abc import Collection, Iterator, Sequence
 
 from atjwt.guards import GuardedRoute
-from atjwt.migration.account import OTHERS, Step
+from atjwt.migration.account import OTHERS
 from atjwt.migration.dialects import Dialect, target
 from atjwt.migration.finding import Finding, blocker, note
 from atjwt.migration.fleet import WIDEN, accepting, listed
 from atjwt.migration.meeting import Met, met
 from atjwt.migration.setting import ApiSetting
+from atjwt.migration.standing import Standing
 from atjwt.migration.sums import Uses, grouped, joined, recent, requests
-from atjwt.migration.witnesses import in_words
+from atjwt.migration.times import span
 
 # --- The API's settings ---------------------------------------------------------------------------
 
@@ -41,18 +42,17 @@ def api_findings(api: ApiSetting, after: Dialect) -> Iterator[Finding]:
                    " library in either profile")  # fmt: skip
 
 
-def past_findings(step: Step | None, before: Dialect) -> Iterator[Finding]:
+def past_findings(stands: Standing, before: Dialect) -> Iterator[Finding]:
     """What was begun before, and not brought to its end."""
-    if step is None:
-        return
-    if step.name == "begun":
-        yield blocker("api", f"a switch to {step.after} was begun, and how it ended is not known",
-                      "run switch again, which settles it, or undo")  # fmt: skip
-    elif step.after != before.name:
-        yield note("api", f"it was switched to {step.after} by a step in the ledger, and is"
+    last = stands.last
+    if stands.pending is not None:
+        yield blocker("api", f"a switch to {stands.pending.after} was begun, and how it ended is not"
+                      " known", "run switch again, which settles it, or undo")  # fmt: skip
+    elif last is not None and last.after != before.name:
+        yield note("api", f"it was switched to {last.after} by a step in the ledger, and is"
                    f" {before.name} now: somebody else has changed it")  # fmt: skip
-    elif step.name == "switched":
-        yield note("tokens", f"the switch from {step.before} is not drained yet",
+    elif last is not None and stands.drained is None:
+        yield note("tokens", f"the switch from {last.before} is not drained yet",
                    "its tokens may be alive: drain tells until when")  # fmt: skip
 
 
@@ -74,8 +74,8 @@ def token_findings(api: ApiSetting, uses: Uses, now: float) -> Iterator[Finding]
                        "see whether old tokens live on, or another issues them")  # fmt: skip
     longest = joined(uses.values()).lifetime
     if longest > api.longest + 1:
-        yield note("tokens", f"tokens that lived {in_words(longest)} came, longer than the"
-                   f" {in_words(api.longest)} of the settings; drain waits for them")  # fmt: skip
+        yield note("tokens", f"tokens that lived {span(longest)} came, longer than the"
+                   f" {span(api.longest)} of the settings; drain waits for them")  # fmt: skip
     bare = sorted({key.client_id for key in uses if key.kind == "client" and not key.permissions})
     if api.dialect.permissions and bare:
         yield note("clients", f"machines come without permissions claim: {listed(bare)}",

@@ -7,29 +7,27 @@ listed to be looked at. A blocker is what would refuse valid requests, or may, f
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from atjwt.errors import ConfigurationError
 from atjwt.guards import routes
-from atjwt.migration.account import HOUR, Account
-from atjwt.migration.changes import PIPELINES, STAYS, Change, changes, is_old
+from atjwt.migration.account import HOUR, Account, Step
+from atjwt.migration.changes import PIPELINES, STAYS, Change, changes
 from atjwt.migration.dialects import Dialect, target
-from atjwt.migration.finding import Finding, blocker, note
-from atjwt.migration.fleet import accepting, fleet_findings
+from atjwt.migration.drain import moment
+from atjwt.migration.finding import Finding, note
+from atjwt.migration.fleet import Fleet, accepting, fleet_findings
 from atjwt.migration.obstacles import api_findings, app_findings, past_findings, token_findings
+from atjwt.migration.proposal import MARGIN
 from atjwt.migration.setting import ApiSetting
-from atjwt.migration.sums import Uses, about, grouped, joined, last_step, requests
+from atjwt.migration.standing import Api, standing
+from atjwt.migration.sums import Uses, about, grouped, joined, requests
 from atjwt.migration.witnesses import (
     Instance,
     LedgerState,
     doubts,
-    instances,
     ledgers,
     names_of,
 )
-
-DEFAULT_MARGIN: Final = 60.0  # seconds on top of the longest lifetime
-DEFAULT_LEEWAY: Final = 10.0  # seconds, where no instance has told its own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +52,8 @@ class Plan:
 
     at: when, seconds since 1970. api: the identifier. issuers: whose tokens it is about.
     before, after: token dialects. lifetime, lifetime_for_web: seconds, of the settings.
-    earliest: when the last old token would be gone at the earliest, were the API switched now.
+    earliest: when the last old token would be gone at the earliest, were the API switched now; None
+    where it is set so already.
     blockers, notes: what stands in the way, and what should be known.
     changes: of a token. stays: what does not change, and how it stays.
     pipelines: what to look at besides the code, and what of it. unconfirmed: what no source says.
@@ -68,7 +67,7 @@ class Plan:
     after: str
     lifetime: float
     lifetime_for_web: float | None
-    earliest: float
+    earliest: float | None
     blockers: tuple[Finding, ...]
     notes: tuple[Finding, ...]
     changes: tuple[Change, ...]
@@ -99,7 +98,7 @@ def plan(
     issuers: Collection[str] = (),
     apps: Iterable[object] = (),
     expected: Mapping[str, int] | None = None,
-    margin: float = DEFAULT_MARGIN,
+    margin: float = MARGIN,
 ) -> Plan:
     """Reckons what going to a dialect would do.
 
@@ -111,27 +110,19 @@ def plan(
     Raises ConfigurationError: `to` is neither; something is expected of no instance; an app is none.
     """
     after = target(api.dialect, to)
-    expected = dict(expected or {})
-    if any(count < 1 for count in expected.values()):
+    wanted = dict(expected or {})
+    if any(count < 1 for count in wanted.values()):
         raise ConfigurationError(["expected: give how many instances of a service, one or more"])
     told = tuple(dict.fromkeys([api.issuer, *issuers]))
     whole = about(account, names_of(account, api.identifier))
     uses = {key: use for key, use in whole.uses.items() if key.issuer in told}
-    ours = tuple(one for one in instances(whole, now) if one.issuer in told)
+    fleet = Fleet.of(account, whole, told, wanted, now)
     found: list[Finding] = []
     if after != api.dialect:
         found += api_findings(api, after)
-        step = last_step(whole.steps, names_of(account, api.identifier), told)
-        found += past_findings(step, api.dialect)
-        found += _fleet(
-            instances(account, now),
-            ours,
-            issuers=told,
-            others=sorted({beat.issuer for beat in whole.heartbeats} - {*told}),
-            profiles=accepting(api.dialect, after),
-            expected=expected,
-            now=now,
-        )
+        for issuer in told:
+            found += past_findings(standing(whole, Api(issuer, api.identifier)), api.dialect)
+        found += fleet_findings(fleet, accepting(api.dialect, after), now)
         for app in apps:
             found += app_findings(routes(app), api, after, told)
         found += token_findings(api, uses, now)
@@ -145,56 +136,37 @@ def plan(
         after=after.name,
         lifetime=api.lifetime,
         lifetime_for_web=api.lifetime_for_web,
-        earliest=_earliest(api, after, uses, ours, now + margin),
+        earliest=max(
+            (moment(whole, step).at for step in _switches(api, after, told, now, margin)),
+            default=None,
+        ),
         blockers=tuple(dict.fromkeys(one for one in found if one.blocks)),
         notes=tuple(dict.fromkeys(one for one in found if not one.blocks)),
         changes=changes(api.dialect, after),
         stays=STAYS,
         pipelines=PIPELINES,
         unconfirmed=tuple(_unconfirmed(api, after, machines)),
-        instances=ours,
+        instances=fleet.ours,
         machines=machines,
         ledgers=ledgers(account, now),
     )
 
 
-def _fleet(
-    everyone: Sequence[Instance],
-    ours: Sequence[Instance],
-    *,
-    issuers: tuple[str, ...],
-    others: Sequence[str],
-    profiles: Sequence[str],
-    expected: Mapping[str, int],
-    now: float,
-) -> Iterator[Finding]:
-    if others and not ours:
-        yield blocker(
-            "instances",
-            f"its instances judge tokens from {', '.join(others)}, none from {', '.join(issuers)}",
-            "if that is a custom domain of the tenant, give it by --issuer; else add the issuer there",
+def _switches(
+    api: ApiSetting, after: Dialect, issuers: Iterable[str], now: float, margin: float
+) -> Iterator[Step]:
+    """What would be recorded, were it switched now; nothing where that is its dialect."""
+    for issuer in issuers if after != api.dialect else ():
+        yield Step(
+            name="switched",
+            at=now,
+            issuer=issuer,
+            audience=api.identifier,
+            before=api.dialect.name,
+            after=after.name,
+            lifetime=api.longest,
+            margin=margin,
         )
-        return
-    yield from fleet_findings(
-        everyone,
-        ours,
-        issuers=issuers,
-        profiles=profiles,
-        expected=expected,
-        now=now,
-    )
-
-
-def _earliest(
-    api: ApiSetting, after: Dialect, uses: Uses, ours: Sequence[Instance], start: float
-) -> float:
-    old = [
-        use.expires
-        for key, use in uses.items()
-        if is_old(api.dialect, after, key.profile, permissions=key.permissions)
-    ]
-    leeway = max((one.leeway for one in ours), default=DEFAULT_LEEWAY)
-    return max(start + api.longest, *old, start) + leeway
 
 
 def _machines(uses: Uses, now: float) -> tuple[Machine, ...]:

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from atjwt.migration.account import Account, Heartbeat
+from atjwt.migration.instances import is_live
+from atjwt.migration.times import span
 
 State = Literal["live", "silent", "stopped"]
 """live: it has reported lately. silent: it has not, and did not say that it ends. stopped: it did."""
 
-_INTERVALS: Final = 3
-_SHORTEST: Final = 30.0  # seconds that an instance may be silent, however often it reports
 _STALE: Final = 300.0  # seconds without a writing; the lines of a log come once a minute
 _AHEAD: Final = 60.0  # seconds by which a clock may be ahead before it is told
 
@@ -68,7 +68,7 @@ def instances(account: Account, now: float) -> tuple[Instance, ...]:
 def _state(beat: Heartbeat, now: float) -> State:
     if beat.stopped:
         return "stopped"
-    return "live" if now - beat.at <= max(_INTERVALS * beat.interval, _SHORTEST) else "silent"
+    return "live" if is_live(beat, now) else "silent"
 
 
 def names_of(account: Account, api: str) -> frozenset[str]:
@@ -96,7 +96,7 @@ def doubts(account: Account, now: float) -> Iterator[str]:
     read = ledgers(account, now)
     stale = [one for one in read if one.age is None or one.age > _STALE]
     for one in stale:
-        since = "ever" if one.age is None else f"for {in_words(one.age)}"
+        since = "ever" if one.age is None else f"for {span(one.age)}"
         if len(stale) == len(read):
             yield (
                 f"nobody has written to {one.name} {since}: see that the services run, have a Ledger"
@@ -120,15 +120,3 @@ def doubts(account: Account, now: float) -> Iterator[str]:
             f"{account.lost:,} counts are lost: a ledger was full or could not be reached; what came"
             " then is not in here"
         )
-
-
-def in_words(seconds: float) -> str:
-    """A duration for people: its largest unit, and the next where that says more."""
-    whole = max(0, round(seconds))
-    for size, unit, smaller, name in (
-        (86_400, "d", 3_600, "h"), (3_600, "h", 60, "min"), (60, "min", 1, "s"),
-    ):  # fmt: skip
-        if whole >= size:
-            rest = whole % size // smaller
-            return f"{whole // size} {unit} {rest} {name}" if rest else f"{whole // size} {unit}"
-    return f"{whole} s"
