@@ -151,8 +151,9 @@ def _old(api: "Api", now: float) -> Iterator[str]:
     if api.old_until is None or api.old_until <= now:
         yield f"  no {what}, is alive by what is in the ledger"
     else:
-        alive = {one.client_id for one in api.clients if one.old and one.expires > now}
-        yield f"  {what}: alive until {_when(api.old_until)} at the latest, of {len(alive)} clients"
+        alive = len({one.client_id for one in api.clients if one.old and one.expires > now})
+        clients = "1 client" if alive == 1 else f"{alive:,} clients"
+        yield f"  {what}: alive until {_when(api.old_until)} at the latest, of {clients}"
 
 
 # --- The rest -------------------------------------------------------------------------------------
