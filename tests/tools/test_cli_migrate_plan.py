@@ -253,6 +253,16 @@ def test_json_says_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     assert facts["pipelines"].keys() >= {"gateways", "logs"}
 
 
+def test_many_machines_are_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    """The rest is in the JSON; what needs no fix has none."""
+    uses = [use(kind="client", client_id=f"c{number:02}") for number in range(22)]
+    url = kept(account([*uses, use(client_id="(others)")], beats=[beat()]))
+    out = run(capsys, API, "--to", "rfc9068", *OFFLINE, "--ledger", url)[1]
+    assert ("  c19 " in out, "  c20 " in out) == (True, False)
+    assert "\n  and 2 more, which --json has\n" in out
+    assert "\n  clients    there are more clients than the ledger tells apart\n\n" in out
+
+
 def test_without_a_ledger_that_is_in_the_way(capsys: pytest.CaptureFixture[str]) -> None:
     """Everything else is told all the same."""
     issuer = ("--issuer", "https://acme.eu.auth0.com/")

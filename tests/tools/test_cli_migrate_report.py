@@ -239,13 +239,17 @@ def test_on_a_terminal_tables_are_cut_to_its_width(
     assert "ww...  live   auth0, rfc9068  00:00:04 ago" in row
     monkeypatch.setattr("sys.stdout.isatty", lambda: False)
     assert "w" * 200 in run(capsys, "--ledger", url)[1]
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "20")
+    assert "\n  orders   wwwww...  live   auth0...  00:00...\n" in run(capsys, "--ledger", url)[1]
 
 
 @pytest.mark.parametrize(
     ("whole", "words"),
     [
         (account([use()]), f"python -m atjwt migrate plan {API} --to rfc9068 "),
-        (account(beats=[beat()]), "python -m atjwt migrate plan API --to rfc9068 "),
+        (account(beats=[beat()]), f"python -m atjwt migrate plan {API} --to rfc9068 "),
+        (account(refusals=[refusal("expired")]), "python -m atjwt migrate plan API --to rfc9068 "),
         (account([use(profile="rfc9068")]), "nothing; every token was of the RFC 9068 profile"),
         (
             account(steps=[done("begun")]),
@@ -263,6 +267,17 @@ def test_the_next_step_is_named(
     """As far as it is; the steps themselves say what they lack."""
     last = run(capsys, "--ledger", kept(whole))[1].splitlines()[-1]
     assert last.startswith(f"Next: {words}")
+
+
+def test_it_says_when_no_old_token_is_alive(capsys: pytest.CaptureFixture[str]) -> None:
+    """By what is in the ledger: seen and expired, or none seen at all."""
+    for uses in ([use(expires=NOW - 1)], [use(profile="rfc9068")]):
+        out = run(capsys, "--ledger", kept(account(uses, steps=[done()])))[1]
+        assert (
+            "\n  none of the old tokens, access_token_authz, from before it was set to"
+            " rfc9068_profile_authz, is alive by what is in the ledger\n" in out
+        )
+        Path("ledger.db").unlink()
 
 
 # --- How it fails ---------------------------------------------------------------------------------

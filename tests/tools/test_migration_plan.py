@@ -392,6 +392,7 @@ def test_machines_are_told_apart() -> None:
     assert found.machines[1].expires == NOW + 50
     assert "permissions of machines" in found.unconfirmed
     assert "permissions of machines" not in planned().unconfirmed
+    assert any("agents" in text for text in planned(api=setting(agents=True)).unconfirmed)
 
 
 def test_doubts_about_the_ledger_are_in_the_plan() -> None:

@@ -261,8 +261,8 @@ def _facts(found: "Plan") -> Iterator[str]:
     more = "" if web is None else f", of browser flows {web:,.0f} s"
     yield ""
     yield f"Tokens live {found.lifetime:,.0f} s{more}"
-    if found.earliest is not None:
-        yield f"Switched now, the old ones are gone by {_when(found.earliest)} UTC at the earliest"
+    gone = _when(found.earliest or found.at)
+    yield f"Switched now, the old ones are gone by {gone} UTC at the earliest"
     yield f"Live instances: {len(live):,}"
     for one in found.ledgers:
         age = "never" if one.age is None else f"{span(one.age)} ago"
