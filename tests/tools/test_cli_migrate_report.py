@@ -1,5 +1,6 @@
 """`atjwt migrate report`: what it prints, to people and to programs, and how it ends."""
 
+import io
 import json
 from pathlib import Path
 
@@ -267,6 +268,16 @@ def test_the_next_step_is_named(
     """As far as it is; the steps themselves say what they lack."""
     last = run(capsys, "--ledger", kept(whole))[1].splitlines()[-1]
     assert last.startswith(f"Next: {words}")
+
+
+def test_an_output_without_the_letters_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as that of a container without a locale: what it lacks is written as its escape."""
+    out = io.TextIOWrapper(io.BytesIO(), "ascii")
+    monkeypatch.setattr("sys.stdout", out)
+    url = kept(account([use(client_id="caf\u00e9 \U0001f512")]))
+    assert main(["migrate", "report", "--ledger", url]) == 0
+    out.flush()
+    assert "caf\\xe9 \\U0001f512" in out.buffer.getvalue().decode("ascii")
 
 
 def test_it_says_when_no_old_token_is_alive(capsys: pytest.CaptureFixture[str]) -> None:

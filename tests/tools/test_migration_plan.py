@@ -224,6 +224,8 @@ def test_it_can_be_written_as_json() -> None:
         ),
         ([beat(stopped=True)], {}, ["orders: every instance has stopped"]),
         ([beat(), beat("web-2", stopped=True)], {}, []),
+        ([beat(), beat("web-2", ago=95, profiles=("auth0",))], {"orders": 1}, []),
+        ([beat(), beat("x-1", issuer="https://login.acme.example/")], {}, []),
         ([beat(profiles=("auth0",))], {}, ["orders: web-1 does not accept rfc9068"]),
         ([beat(profiles=("rfc9068",))], {}, ["orders: web-1 does not accept auth0"]),
         (
@@ -264,6 +266,7 @@ def test_instances_that_should_be_known() -> None:
         beats=[
             beat(), beat("web-2"), beat("web-3", ago=95), beat("job-1", service="nightly"),
             beat("job-2", service="nightly", audience=("https://x.example/",)),
+            beat("bill-1", service="billing", audience=("https://x.example/",)),
         ],
     )  # fmt: skip
     found = planned(whole=whole, expected={"orders": 1})
@@ -285,6 +288,8 @@ def test_an_instance_that_judges_tokens_of_two_domains_is_one() -> None:
     found = planned(whole=both, issuers=[custom])
     assert (found.verdict, found.issuers) == ("ready", (ISSUER, custom))
     assert told(planned(whole=account(beats=[beat(issuer=custom)]), issuers=[custom])) == []
+    half = account([use()], beats=[beat(), beat(issuer=custom, ago=95)])
+    assert told(planned(whole=half, issuers=[custom], expected={})) == []
 
 
 def test_as_many_instances_as_are_expected_are_some() -> None:
@@ -326,6 +331,27 @@ def test_settings_that_should_be_known(to: str, api: ApiSetting, text: str, fix:
     (one,) = (one for one in found.notes if text in one.text)
     assert fix in one.fix
     assert found.blockers == ()
+
+
+def test_settings_that_do_not_matter_are_not_told() -> None:
+    """Where nothing of what they decide changes."""
+    for api, to in (
+        (setting("access_token"), "rfc9068"),
+        (setting("access_token", rbac=False), "rfc9068"),
+        (setting("rfc9068_profile", algorithm="HS256"), "rfc9068_profile_authz"),
+    ):
+        assert not any(
+            word in text for text in noted(planned(to, api=api), "api")
+            for word in ("lose", "RBAC", "HS256")
+        )  # fmt: skip
+
+
+def test_the_longer_of_two_lifetimes_counts() -> None:
+    """Auth0 says that the one of browser flows is the shorter; nothing depends on it."""
+    found = planned(
+        api=setting(lifetime=60.0, lifetime_for_web=600.0), whole=account(beats=[beat()])
+    )
+    assert found.earliest == NOW + 600 + 60 + 10
 
 
 def test_a_profile_keeps_the_permissions_claim() -> None:
@@ -373,6 +399,21 @@ def test_tokens_that_do_not_fit_the_settings_should_be_known() -> None:
         "machines come without permissions claim: job",
         "there are more clients than the ledger tells apart",
     ]
+
+
+def test_machines_without_a_claim_that_nobody_set_are_no_news() -> None:
+    """Nor are tokens of another issuer, or machines that have not called for a day."""
+    whole = account(
+        [
+            use(kind="client", client_id="job", permissions=False, hours_ago=23),
+            use(kind="client", client_id="job", permissions=False, hours_ago=24),
+            use(kind="client", client_id="foreign", issuer="https://other.example"),
+        ],
+        beats=[beat()],
+    )
+    found = planned(whole=whole, api=setting("access_token"))
+    assert noted(found, "clients") == []
+    assert [(one.client_id, one.requests) for one in found.machines] == [("job", 1)]
 
 
 def test_machines_are_told_apart() -> None:
@@ -446,6 +487,8 @@ A, B, S = has_permission("a"), has_permission("b"), has_scope("s")
         (A | S, "", "by permission nobody could meet it, by the rest they could"),
         ((A & is_kind("user")) | (S & is_kind("client")), "", "users could meet it no more"),
         (A & is_kind("client"), "nobody could meet it", ""),
+        (A | (S & is_kind("client")), "", ": users and agents could meet it no more"),
+        ((S & is_kind("user")) | (has_scope("t") & is_kind("client")), "", ""),
         (is_kind("anonymous"), "", ""),
     ],
 )
@@ -456,7 +499,10 @@ def test_guards_that_could_be_met_no_more(policy: Policy, blocks: str, notes: st
     ):
         assert [expected in text for text in printed] == [True] * bool(expected)
         assert all(text.startswith("POST /0 asks for ") for text in printed)
-    assert of_routes(policy, "access_token_authz", setting("access_token"))[0] == []
+    there = of_routes(policy, "access_token_authz", setting("access_token"))
+    assert not any("meet it" in text for text in [*there[0], *there[1]])
+    same = of_routes(policy | S, "rfc9068_profile", setting("access_token"))
+    assert not any("by permission" in text for text in [*same[0], *same[1]])
 
 
 def test_with_the_claim_nothing_is_lost() -> None:

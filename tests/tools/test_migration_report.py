@@ -33,7 +33,7 @@ def test_tokens_are_told_apart_by_profile_permissions_and_kind() -> None:
     """With their shares, and what came lately; over all hours when first and last, and until when."""
     api = only(
         account([
-            use(60, hours_ago=5, expires=NOW + 100),
+            use(60, hours_ago=2, expires=NOW + 100),
             use(10, hours_ago=1, expires=NOW + 50),
             use(20, profile="rfc9068"),
             use(10, kind="client", client_id="job", permissions=False),
@@ -43,7 +43,7 @@ def test_tokens_are_told_apart_by_profile_permissions_and_kind() -> None:
     users, new, machines = api.accepted
     assert (users.profile, users.permissions, users.kind) == ("auth0", True, "user")
     assert (users.requests, users.share, users.recent) == (70, 0.7, 10)
-    assert (users.first, users.last) == (THIS_HOUR - 5 * 3600 + 60, THIS_HOUR - 3600 + 300)
+    assert (users.first, users.last) == (THIS_HOUR - 2 * 3600 + 60, THIS_HOUR - 3600 + 300)
     assert users.expires == NOW + 100
     assert (new.profile, new.requests, new.share) == ("rfc9068", 20, 0.2)
     assert (machines.kind, machines.permissions, machines.recent) == ("client", False, 10)
@@ -216,6 +216,8 @@ def test_a_ledger_that_nobody_writes_to_is_doubted() -> None:
     assert [doubt.partition(", while")[0] for doubt in both.doubts] == [
         "nobody has written to b.db for 02:00:00", "nobody has written to c.db ever",
     ]  # fmt: skip
+    for age, doubted in ((300.0, False), (301.0, True)):
+        assert bool(report(account(written_ago=age), now=NOW).doubts) == doubted
     (alone,) = report(replace(account(), origins=(stale,)), now=NOW).doubts
     assert "see that the services run" in alone
 
@@ -226,7 +228,7 @@ def test_lost_counts_and_clocks_that_are_ahead_are_told() -> None:
     assert lost.startswith("1,200 counts are lost")
     (ahead,) = report(account(beats=[beat(ago=-90)], written_ago=-90), now=NOW).doubts
     assert ahead.startswith("written in the future: ledger.db, orders/web-1: set the clocks")
-    assert report(account(beats=[beat(ago=-60)]), now=NOW).doubts == ()
+    assert report(account(beats=[beat(ago=-60)], written_ago=-60), now=NOW).doubts == ()
 
 
 def test_it_can_be_written_as_json() -> None:

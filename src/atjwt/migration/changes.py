@@ -152,10 +152,10 @@ def lost(before: Dialect, after: Dialect) -> frozenset[str]:
 
 
 def is_old(before: Dialect, after: Dialect, profile: str, *, permissions: bool) -> bool:
-    """Whether a token must be from before the change.
+    """Whether a token is from before the change, or may be.
 
     profile: the name of its profile. permissions: whether it has the claim.
     """
     if before.profile is not after.profile:
         return profile == before.profile.name
-    return permissions == before.permissions != after.permissions
+    return permissions == before.permissions
