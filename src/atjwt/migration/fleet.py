@@ -94,7 +94,7 @@ def _service(
     wanted: int | None,
     now: float,
 ) -> Iterator[Finding]:
-    live, silent = _live(members), _of_state(members, "silent")
+    live, silent = _live(members), _silent(members)
     enough = wanted is not None and len(live) >= wanted
     if wanted is not None and not enough:
         yield blocker("instances", f"{service}: {len(live)} of {wanted} instances report",
@@ -158,8 +158,7 @@ def _live(members: Sequence[Instance]) -> set[str]:
     return {one.instance for one in members if one.state == "live"}
 
 
-def _of_state(members: Sequence[Instance], state: str) -> list[Instance]:
-    """The instances of which no part is live."""
-    live = _live(members)
+def _silent(members: Sequence[Instance]) -> list[Instance]:
+    """The instances of which every part is: one lives, or has stopped, by what it said last."""
     latest = {one.instance: one for one in sorted(members, key=lambda one: one.at)}
-    return [one for one in latest.values() if one.state == state and one.instance not in live]
+    return [one for one in latest.values() if one.state == "silent"]
