@@ -201,7 +201,7 @@ def _proposal(found: _Found, wanted: Dialect, *, undo: bool) -> Proposal:
 
 def _refuse_another(found: _Found, wanted: Dialect) -> None:
     pending = found.standing.pending
-    if pending is None or wanted.name in {pending.before, pending.after}:
+    if pending is None or wanted.name in {pending.before, pending.after, found.dialect.name}:
         return
     go_on = "undo" if pending.undo else f"switch --to {pending.after}"
     give_up = f"switch --to {pending.before}" if pending.undo else "undo"
