@@ -44,13 +44,13 @@ def add_to(steps: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "instances have it, and records when all do. Exit code 0: nothing stands in the way, or all is "
         "done; 1: something does; 2: asked for wrongly.",
     )
-    _add_api(parser)
     parser.add_argument(
         "--unattested",
         action="store_true",
         help="go on although something cannot be known: silent instances, lost counts, ledgers nobody "
         "has written to since",
     )
+    _add_api(parser)
     parser.set_defaults(run=run_enforce)
 
 
@@ -62,7 +62,7 @@ def _add_api(parser: argparse.ArgumentParser) -> None:
         help="the API's identifier, where the ledger has several",
     )
     parser.add_argument("--issuer", help="the iss of its tokens, where the ledger has several")
-    add_domain(parser)
+    add_domain(parser, otherwise="without them, nobody looks whether the setting has stayed")
     add_ledger(parser)
 
 
@@ -98,6 +98,7 @@ def run_drain(arguments: argparse.Namespace) -> int:
             settings=lambda api: _settings(management, api),
             tell=display.show,
             trouble=display.trouble,
+            clock=time.time,
             sleep=time.sleep,
         )
     except KeyboardInterrupt:
@@ -129,6 +130,7 @@ def run_enforce(arguments: argparse.Namespace) -> int:
             issuer=arguments.issuer,
             unattested=arguments.unattested,
             settings=lambda api: _settings(management, api),
+            clock=time.time,
         )
     finally:
         ledger.close()

@@ -47,10 +47,10 @@ def add_to(steps: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         help="rfc9068 or auth0, which keep the permissions claim as it is set; or a token dialect: "
         "access_token, access_token_authz, rfc9068_profile, rfc9068_profile_authz",
     )
-    _add_terms(parser)
     parser.add_argument(
         "--from", dest="before", metavar="DIALECT", help="with --at: what it was set to before"
     )
+    _add_terms(parser)
     parser.set_defaults(run=run_switch)
     parser = steps.add_parser(
         "undo",
@@ -197,6 +197,8 @@ def _switch(arguments: argparse.Namespace, ledger: "Store") -> int:
         management=management,
         ledger=ledger,
         tell=lambda sentence: print(f"{sentence} …", file=sys.stderr, flush=True),
+        clock=time.time,
+        sleep=time.sleep,
     )
     if arguments.json:
         print(json.dumps(facts(proposal, management, outcome)))
