@@ -7,7 +7,6 @@ has changed. 2: it could not be looked at.
 
 import argparse
 import contextlib
-import dataclasses
 import json
 import os
 import sys
@@ -26,6 +25,11 @@ Key = tuple[str, str, tuple[str, ...]]
 
 Change = tuple[str, Key, str]
 """Added `+`, removed `-` or changed `~`; which route; what it was and is."""
+
+_SHOWN: Final = (
+    "path", "methods", "kind", "state", "policy", "endpoint", "audience", "besides", "notes",
+)  # fmt: skip
+"""What `--json` tells of a route."""
 
 _COLOURS: Final = {"UNGUARDED": "31", "public": "33", "optional": "33"}
 
@@ -181,7 +185,7 @@ def _read(file: Path) -> dict[Key, list[str]]:
 
 def _print_json(found: "Coverage", changes: list[Change]) -> None:
     facts = {
-        "routes": [dataclasses.asdict(route) for route in found.routes],
+        "routes": [{name: getattr(route, name) for name in _SHOWN} for route in found.routes],
         "warnings": found.warnings,
         "changes": [
             {"change": sign, "path": path, "kind": kind, "methods": methods, "state": state}

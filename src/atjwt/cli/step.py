@@ -6,7 +6,10 @@ wrongly.
 
 import argparse
 import os
+import re
+import shlex
 import sys
+import time
 from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING
@@ -35,6 +38,21 @@ def ledgers(arguments: argparse.Namespace) -> list[str]:
     given: list[str] | None = arguments.ledger
     named = os.environ.get("ATJWT_LEDGER", "")
     return given if given else [url for url in named.split() if url]
+
+
+def now() -> float:
+    """Seconds since 1970."""
+    return time.time()
+
+
+def command(arguments: argparse.Namespace, *words: str) -> str:
+    """A step to type next, with the ledgers that were named by argument; never with a password."""
+    named = [word for url in arguments.ledger or () for word in ("--ledger", _hidden(url))]
+    return shlex.join(["python", "-m", "atjwt", "migrate", *words, *named])
+
+
+def _hidden(url: str) -> str:
+    return re.sub(r"(?<=password=)[^&]*", "PASSWORD", re.sub(r"//[^/]*@", "//USER:PASSWORD@", url))
 
 
 def account_of(arguments: argparse.Namespace) -> "Account":
