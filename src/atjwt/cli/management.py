@@ -25,7 +25,11 @@ Ask = Callable[[str], str]
 """Shows a prompt and returns what was typed, without showing it."""
 
 
-def add_domain(parser: argparse.ArgumentParser, *, otherwise: str = "on a terminal, what is missing is asked for") -> None:
+def add_domain(
+    parser: argparse.ArgumentParser,
+    *,
+    otherwise: str = "on a terminal, what is missing is asked for",
+) -> None:
     """Adds `--domain`. otherwise: what becomes of it where there are no credentials."""
     parser.add_argument(
         "--domain",

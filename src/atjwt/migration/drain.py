@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from atjwt.migration.account import OTHERS, Account, Step, Use, UseKey
+from atjwt.migration.account import HOUR, OTHERS, Account, Step, Use, UseKey
 from atjwt.migration.dialects import DIALECTS
 from atjwt.migration.instances import leeway_of, names_of
 from atjwt.migration.management import Settings
@@ -20,6 +20,8 @@ from atjwt.migration.stores import LedgerError, Store
 from atjwt.migration.times import when
 
 _LATELY = 600.0  # seconds; who brought an old token since then is named
+_PATIENCE = 120.0  # seconds; a ledger that nobody has written to for longer is told
+_SKEW = 60.0  # seconds by which clocks of hosts may differ before it is told
 _INTERVAL = 5.0  # seconds between two looks at the ledger
 
 
@@ -128,14 +130,14 @@ def draining(account: Account, api: Api, now: float) -> Draining:
     uses: dict[UseKey, Use] = {}
     for step in stands.in_force:
         uses |= old_uses(account, step)
-    began = stands.in_force[0].at
+    began = stands.in_force[0].at // HOUR * HOUR
     recorded = stands.drained
     return Draining(
         step=last,
         now=now,
         moment=until,
         clients=_clients(uses, now),
-        came=sum(use.requests for use in uses.values() if use.last >= began),
+        came=sum(use.requests for key, use in uses.items() if key.hour >= began),
         stray=any(_strays(account, step) for step in stands.in_force),
         notes=_notes(account, stands, now),
         drained=recorded if recorded is not None and recorded.at >= until.at else None,
@@ -189,13 +191,13 @@ def _notes(account: Account, stands: Standing, now: float) -> tuple[str, ...]:
                 "tokens were seen that live longer than the settings said: a lifetime was lowered, or "
                 "is set otherwise; so the wait is longer"
             )
-        if step.at > now:
+        if step.at > now + _SKEW:
             found.append("the clock of the host that recorded the switch is ahead of this one's")
     last = stands.switched[-1].at
     found += [
         f"{origin.name} was not written to since the switch: what it counted cannot be seen"
         for origin in account.origins
-        if origin.updated < last
+        if origin.updated < last < now - _PATIENCE
     ]
     return tuple(dict.fromkeys(found))
 
