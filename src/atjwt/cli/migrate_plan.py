@@ -164,7 +164,9 @@ def _issuer(arguments: argparse.Namespace, account: "Account") -> str:
     whole = about(account, names_of(account, arguments.api))
     known = {beat.issuer for beat in whole.heartbeats} | {key.issuer for key in whole.uses}
     if len(known) != 1:
-        several = f", one of {', '.join(sorted(known))}" if known else ""
+        several = (
+            f", one of {', '.join(sorted(known))}" if known else "; the ledger knows none for it"
+        )
         raise ConfigurationError([f"--offline: give the issuer of the tokens by --issuer{several}"])
     return known.pop()
 
@@ -259,8 +261,8 @@ def _facts(found: "Plan") -> Iterator[str]:
     more = "" if web is None else f", of browser flows {web:,.0f} s"
     yield ""
     yield f"Tokens live {found.lifetime:,.0f} s{more}"
-    if found.earliest is not None:
-        yield f"Switched now, the old ones are gone by {_when(found.earliest)} UTC at the earliest"
+    gone = _when(found.earliest or found.at)
+    yield f"Switched now, the old ones are gone by {gone} UTC at the earliest"
     yield f"Live instances: {len(live):,}"
     for one in found.ledgers:
         age = "never" if one.age is None else f"{span(one.age)} ago"
@@ -269,19 +271,25 @@ def _facts(found: "Plan") -> Iterator[str]:
 
 def _next(found: "Plan", arguments: argparse.Namespace) -> Iterator[str]:
     words = [found.api, "--to", arguments.to]
-    domain = [] if arguments.domain is None else ["--domain", arguments.domain]
+    told = []
+    if arguments.domain is not None:
+        words += ["--domain", arguments.domain]
+    if arguments.offline:
+        told = ["--from", arguments.before, "--lifetime", f"{arguments.lifetime:g}"]
     if not found.blockers:
-        yield f"Next: {step.command(arguments, 'switch', *words, *domain)}"
+        named = [word for issuer in arguments.issuer[:1] for word in ("--issuer", issuer)]
+        if told:
+            words += ["--at", "now", *told, "--issuer", found.issuers[0]]
+            yield f"Next: change it there, then {step.command(arguments, 'switch', *words)}"
+        else:
+            yield f"Next: {step.command(arguments, 'switch', *words, *named)}"
         return
-    words += domain
-    for issuer in arguments.issuer:
-        words += ["--issuer", issuer]
+    words += [word for issuer in arguments.issuer for word in ("--issuer", issuer)]
     for app in arguments.app:
         words += ["--app", f"{app.module}:{app.path}{'()' if app.call else ''}"]
     for service, count in arguments.expect:
         words += ["--expect", f"{service}={count}"]
-    if arguments.offline:
-        words += ["--offline", "--from", arguments.before, "--lifetime", f"{arguments.lifetime:g}"]
+    words += ["--offline", *told] if told else []
     yield f"Next: mend that, then {step.command(arguments, 'plan', *words)}"
 
 

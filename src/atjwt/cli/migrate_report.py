@@ -112,7 +112,7 @@ def _api(api: "Api", now: float) -> Iterator[str]:
     yield from _clients(api.clients, now)
     if api.step is not None:
         yield ""
-        yield from _old(api, now)
+        yield from _old(api, api.step, now)
 
 
 def _shares(hours: Sequence["Hour"]) -> Iterator[str]:
@@ -143,16 +143,14 @@ def _clients(clients: Sequence["Client"], now: float) -> Iterator[str]:
     yield from _more(len(clients))
 
 
-def _old(api: "Api", now: float) -> Iterator[str]:
-    last = api.step
-    if last is None:
-        return
+def _old(api: "Api", last: "Step", now: float) -> Iterator[str]:
     what = f"old tokens, {last.before}, from before it was set to {last.after}"
     if api.old_until is None or api.old_until <= now:
-        yield f"  no {what}, is alive by what is in the ledger"
+        yield f"  none of the {what}, is alive by what is in the ledger"
     else:
-        alive = {one.client_id for one in api.clients if one.old and one.expires > now}
-        yield f"  {what}: alive until {_when(api.old_until)} at the latest, of {len(alive)} clients"
+        alive = len({one.client_id for one in api.clients if one.old and one.expires > now})
+        clients = "1 client" if alive == 1 else f"{alive:,} clients"
+        yield f"  {what}: alive until {_when(api.old_until)} at the latest, of {clients}"
 
 
 # --- The rest -------------------------------------------------------------------------------------
@@ -230,8 +228,9 @@ def _next(found: "Report", arguments: argparse.Namespace) -> str:
         busy = [one for one in found.apis if any(sort.profile == "auth0" for sort in one.accepted)]
         if found.apis and not busy:
             return "nothing; every token was of the RFC 9068 profile"
-        api = max(busy, key=lambda one: one.requests, default=None)
-        name = api.audience if api else arguments.api or "API"
+        names = [one.audience for one in sorted(busy, key=lambda one: -one.requests)]
+        names += [one.audience[0] for one in found.instances]
+        name = next(iter(names), arguments.api or "API")
         return step.command(arguments, "plan", name, "--to", "rfc9068")
     if last.name == "enforced":
         return "nothing; it is enforced"

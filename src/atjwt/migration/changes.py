@@ -99,7 +99,7 @@ _PERMISSIONS: Final = (
     'claims["permissions"]', '.get("permissions")', "has_permission(", "permissions=[",
 )  # fmt: skip
 _COMES: Final = "nothing; it lists all that the caller may do, and scope what the client may"
-_GOES: Final = 'has_scope("…"); or go to the dialect of the same profile that ends in _authz'
+_GOES: Final = "has_scope(...); or go to the dialect of the same profile that ends in _authz"
 
 STAYS: Final[Mapping[str, str]] = {
     "iss, sub, aud": "the same issuer, subject (of a machine ID@clients) and API identifier",

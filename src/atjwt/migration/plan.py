@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from atjwt.errors import ConfigurationError
-from atjwt.guards import routes
+from atjwt.guards import GuardedRoute, routes
 from atjwt.migration.account import HOUR, Account, Step
 from atjwt.migration.changes import PIPELINES, STAYS, Change, changes
 from atjwt.migration.dialects import Dialect, target
@@ -110,9 +110,7 @@ def plan(
     Raises ConfigurationError: `to` is neither; something is expected of no instance; an app is none.
     """
     after = target(api.dialect, to)
-    wanted = dict(expected or {})
-    if any(count < 1 for count in wanted.values()):
-        raise ConfigurationError(["expected: give how many instances of a service, one or more"])
+    wanted = _counts(expected or {})
     told = tuple(dict.fromkeys([api.issuer, *issuers]))
     whole = about(account, names_of(account, api.identifier))
     uses = {key: use for key, use in whole.uses.items() if key.issuer in told}
@@ -124,7 +122,7 @@ def plan(
             found += past_findings(standing(whole, Api(issuer, api.identifier)), api.dialect)
         found += fleet_findings(fleet, accepting(api.dialect, after), now)
         for app in apps:
-            found += app_findings(routes(app), api, after, told)
+            found += app_findings(_routes(app), api, after, told)
         found += token_findings(api, uses, now)
         found += [note("ledger", doubt) for doubt in doubts(account, now)]
     machines = _machines(uses, now)
@@ -150,6 +148,22 @@ def plan(
         machines=machines,
         ledgers=ledgers(account, now),
     )
+
+
+def _routes(app: object) -> tuple[GuardedRoute, ...]:
+    try:
+        return routes(app)
+    except ConfigurationError:
+        raise
+    except Exception as error:  # the app's own middleware is built, and may fail
+        why = f"building the app's middleware failed: {type(error).__name__}: {error}"
+        raise ConfigurationError([why]) from error
+
+
+def _counts(expected: Mapping[str, int]) -> dict[str, int]:
+    if any(count < 1 for count in expected.values()):
+        raise ConfigurationError(["expected: give how many instances of a service, one or more"])
+    return dict(expected)
 
 
 def _switches(
