@@ -182,7 +182,7 @@ class RedisStore:
             pipe.zadd(_key("refused", reason.hour), {field: refusals.last}, gt=True)
         for hour, at in expiries.items():
             for name in _HOURLY:
-                pipe.expireat(_key(name, hour), at + 1)
+                pipe.expire(_key(name, hour), max(1, at + 1 - int(now)))
         for beat in batch.heartbeats:
             field = json.dumps(beat.key)
             pipe.hset(_key("heartbeats"), field, rows.dumped(beat))
