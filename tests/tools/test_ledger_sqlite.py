@@ -236,7 +236,7 @@ def _made(*statements: str) -> Spoil:
     return spoil
 
 
-BAD_TO_READ = {
+BAD_TO_READ: dict[str, tuple[Spoil, str]] = {
     "not there": (lambda _: None, "is not there: has a service"),
     "its folder is not there": (lambda path: path.parent.rmdir(), "is not there"),
     "a folder": (lambda path: path.mkdir(), "is a folder: name a file"),
@@ -268,7 +268,7 @@ def test_what_cannot_be_read(path: Path, name: str) -> None:
     assert path.exists() is there
 
 
-BAD_TO_WRITE = {
+BAD_TO_WRITE: dict[str, tuple[Spoil, str]] = {
     "its folder is not there": (lambda path: path.parent.rmdir(), "make its folder first"),
     "a folder": (lambda path: path.mkdir(), "is a folder"),
     "of something else": BAD_TO_READ["of something else"],

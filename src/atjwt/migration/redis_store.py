@@ -116,7 +116,10 @@ class RedisStore:
         """See `Store`."""
         with self._telling():
             self._check(())
-            meta, beats, steps, hours = self._read_all()
+            try:
+                meta, beats, steps, hours = self._read_all(transaction=True)
+            except exceptions.OutOfMemoryError:  # then Redis refuses even to read in a transaction
+                meta, beats, steps, hours = self._read_all(transaction=False)
             if not meta:
                 self._refuse("is empty: has a service with this ledger been started?")
             uses: dict[UseKey, Use] = {}
@@ -191,12 +194,14 @@ class RedisStore:
             pipe.hincrby(_key("meta"), "lost", batch.lost)
         _touch(pipe, now)
 
-    def _read_all(self) -> tuple[dict[str, str], dict[str, str], list[str], dict[int, list[Any]]]:
-        """Meta, heartbeats, steps and the keys of each hour, at one moment."""
+    def _read_all(
+        self, *, transaction: bool
+    ) -> tuple[dict[str, str], dict[str, str], list[str], dict[int, list[Any]]]:
+        """Meta, heartbeats, steps and the keys of each hour; in a transaction, at one moment."""
         known: Any = self._redis.zrange(_key("hours"), 0, -1)
         while True:
             hours = [int(hour) for hour in known]
-            with self._redis.pipeline(transaction=True) as pipe:
+            with self._redis.pipeline(transaction=transaction) as pipe:
                 pipe.zrange(_key("hours"), 0, -1)
                 pipe.hgetall(_key("meta"))
                 pipe.hgetall(_key("heartbeats"))
