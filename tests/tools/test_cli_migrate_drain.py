@@ -10,7 +10,7 @@ import pytest
 
 from atjwt.cli.main import main
 from atjwt.cli.saying import Saying
-from atjwt.migration.account import Batch
+from atjwt.migration.account import Batch, RefusalKey, Refusals
 from atjwt.migration.management import Answer
 from atjwt.migration.sqlite_store import SqliteStore
 from atjwt.migration.store import LedgerError
@@ -331,6 +331,16 @@ def test_what_cannot_be_attested_is_in_the_way(desk: Desk) -> None:
     assert (code, "in the way: the API is set to access_token" in out) == (1, True)
 
 
+def test_old_tokens_that_are_refused_since_are_told(desk: Desk) -> None:
+    """As a note."""
+    desk.clock.now = now = START + 200
+    key = RefusalKey(0, "orders", ISSUER, API, "auth0", "profile_not_accepted")
+    desk.ledger.write(Batch(heartbeats=(beat(now),), refusals={key: Refusals(4, now)}))
+    code, out, _ = desk("enforce")
+    assert code == 0
+    assert "note: 4 requests with tokens of the old profile were refused since then.\n" in out
+
+
 def test_enforce_as_json(desk: Desk) -> None:
     """Alone on stdout."""
     desk.clock.now = now = START + 200
@@ -348,6 +358,7 @@ def test_enforce_as_json(desk: Desk) -> None:
         "wrong": [],
         "unattested": [],
         "narrowed": [],
+        "refused": 0,
         "wide": [{"service": "orders", "instance": "a:1", "profiles": ["auth0", "rfc9068"]}],
         "enforced_at": None,
     }

@@ -8,7 +8,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from atjwt import ConfigurationError
-from atjwt.migration.account import OTHERS, Account, Batch, Origin, Step
+from atjwt.migration.account import OTHERS, Account, Batch, Origin, RefusalKey, Refusals, Step
 from atjwt.migration.drain import Draining, drain, draining, moment
 from atjwt.migration.enforce import enforcement
 from atjwt.migration.standing import InTheWay, standing
@@ -257,6 +257,42 @@ def test_what_is_odd_is_told() -> None:
         "old.db"
     ]
     assert not state_of(origins=origins, now=START + 119).notes
+
+
+def test_instances_that_refuse_old_tokens_too_early_are_told() -> None:
+    """They refuse valid requests, which is what all of this is to prevent."""
+    early = (beat(START), beat(START, "b:2", profiles=("rfc9068",)))
+    assert "refuse the auth0 profile" in state_of(heartbeats=early).notes[0]
+    assert "orders (b:2)" in state_of(heartbeats=early).notes[0]
+    assert "orders (a:1)" not in state_of(heartbeats=early).notes[0]
+    beats = (beat(END, "b:2", profiles=("rfc9068",)),)
+    assert not state_of(heartbeats=beats, now=END).notes
+    silent = (beat(START - 99, profiles=("rfc9068",)),)
+    assert not state_of(heartbeats=silent).notes
+
+
+@pytest.mark.parametrize(
+    ("key", "last", "counts"),
+    [
+        ({}, START, True),
+        ({}, START - 1, False),
+        ({"profile": "rfc9068"}, START, False),
+        ({"reason": "expired"}, START, False),
+        ({"audience": "https://other/"}, START, False),
+        ({"issuer": "https://issuer.other/"}, START, False),
+    ],
+)
+def test_refusals_of_old_tokens_are_told(key: dict[str, str], last: float, *, counts: bool) -> None:
+    """Those since the switch, for their profile alone."""
+    whole = {
+        "service": "orders", "issuer": ISSUER, "audience": API, "profile": "auth0",
+        "reason": "profile_not_accepted", **key,
+    }  # fmt: skip
+    refusals = {RefusalKey(hour=0, **whole): Refusals(3, last)}
+    notes = state_of(refusals=refusals).notes
+    assert [note.partition(" were")[0] for note in notes] == (
+        ["3 requests with tokens of the auth0 profile"] if counts else []
+    )
 
 
 @pytest.mark.parametrize(

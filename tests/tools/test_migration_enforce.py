@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from atjwt.migration.account import Batch, Heartbeat, Origin, Step
+from atjwt.migration.account import Batch, Heartbeat, Origin, RefusalKey, Refusals, Step
 from atjwt.migration.enforce import Enforcement, enforce
 from atjwt.migration.standing import InTheWay
 from atjwt.migration.store import LedgerError
-from tools.migrating import DAY, START, Clock, Ledger, Tenant, Trap, beat, step, use
+from tools.migrating import API, DAY, ISSUER, START, Clock, Ledger, Tenant, Trap, beat, step, use
 
 END = START + DAY + 70
 NOW = END + 15
@@ -137,6 +137,17 @@ def test_instances_that_have_not_reported_since_cannot_attest(
         )
         assert shop.enforce().enforced is None
         assert shop.enforce(unattested=True).enforced is not None
+
+
+def test_old_tokens_that_are_refused_since_are_counted() -> None:
+    """They stand in nobody's way: none of them can have been valid."""
+    key = RefusalKey(0, "orders", ISSUER, API, "auth0", "profile_not_accepted")
+    shop = Shop()
+    shop.ledger.write(Batch(refusals={key: Refusals(4, NOW)}))
+    assert (shop.enforce().refused, shop.enforce().wrong) == (4, ())
+    shop = Shop()
+    shop.ledger.write(Batch(refusals={key: Refusals(4, END - 1)}))
+    assert shop.enforce().refused == 0
 
 
 def test_nobody_at_all_enforces_nothing() -> None:

@@ -1,6 +1,7 @@
 """`switch` and `undo`: what is changed, what is recorded, and what becomes of a change cut short."""
 
 import json
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -18,7 +19,7 @@ from atjwt.migration.management import Answer
 from atjwt.migration.proposal import Proposal, Terms, propose_switch, propose_undo
 from atjwt.migration.standing import InTheWay, api_of, standing
 from atjwt.migration.store import LedgerError, Store
-from atjwt.migration.switch import Outcome, carry_out
+from atjwt.migration.switch import Outcome, carry_out, switch, undo
 from atjwt.migration.told import Told, record_told, told_undo
 from tools.login import BASE
 from tools.migrating import (
@@ -561,6 +562,28 @@ def test_undo_after_somebody_set_a_third_dialect_still_leads_back() -> None:
     world.report()
     world.undo()
     assert world.tenant.dialect == "access_token"
+
+
+def test_undo_is_asked_for_the_issuer_that_was_switched() -> None:
+    """Where it was a custom domain; it is told."""
+    world = World()
+    login = "https://login.shop.test/"
+    world.ledger.write(Batch(heartbeats=(beat(START, issuer=login),)))
+    world.switch(issuer=login)
+    with pytest.raises(InTheWay, match=f"but of {login}: give that one with --issuer"):
+        world.undo()
+    assert world.undo(issuer=login).switched is not None
+
+
+def test_as_functions_it_takes_no_asking() -> None:
+    """For whoever automates it."""
+    world = World()
+    world.ledger.write(Batch(heartbeats=(beat(time.time()),)))
+    there: dict[str, Any] = {"management": world.tenant.management(), "ledger": world.ledger}
+    assert switch(API, "rfc9068", **there).switched is not None
+    assert world.tenant.dialect == "rfc9068_profile"
+    assert undo(API, **there).switched is not None
+    assert world.tenant.settings["token_dialect"] == "access_token"
 
 
 # --- By others ------------------------------------------------------------------------------------

@@ -24,6 +24,10 @@ def show_enforcement(found: "Enforcement", say: Saying, *, is_clear: bool) -> No
         say("", f"Leave the accepted profiles as they are{hint}.")
         return
     say(f"Since {when(found.drained_at)} no token from before the switch can be alive.")
+    if found.refused:
+        say(
+            f"note: {found.refused} requests with tokens of the old profile were refused since then."
+        )
     if found.profile is None:
         say("The switch left the profile as it was: there is nothing to narrow.")
     elif found.enforced is not None and not found.wide:
@@ -58,6 +62,7 @@ def enforce_facts(found: "Enforcement") -> dict[str, object]:
 
     profile: the one to accept alone, null where there is nothing to narrow. wrong, unattested: what
     stands in the way. narrowed, wide: the live instances that accept it alone, and the others.
+    refused: requests since, with tokens of the old profile.
     enforced_at: when it was recorded that all do, null before.
     """
     step = found.step
@@ -72,6 +77,7 @@ def enforce_facts(found: "Enforcement") -> dict[str, object]:
         "wrong": list(found.wrong),
         "unattested": list(found.unattested),
         "narrowed": [_instance(beat) for beat in found.narrowed],
+        "refused": found.refused,
         "wide": [_instance(beat) for beat in found.wide],
         "enforced_at": None if found.enforced is None else found.enforced.at,
     }

@@ -11,9 +11,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from atjwt.errors import Reason
 from atjwt.migration.account import HOUR, OTHERS, Account, Step, Use, UseKey
 from atjwt.migration.dialects import DIALECTS
-from atjwt.migration.instances import leeway_of, names_of
+from atjwt.migration.instances import (
+    accepts,
+    heartbeats_of,
+    is_live,
+    leeway_of,
+    named,
+    names_of,
+)
 from atjwt.migration.management import Settings
 from atjwt.migration.standing import Api, InTheWay, Standing, api_of, dialect_of, standing
 from atjwt.migration.stores import LedgerError, Store
@@ -172,6 +180,41 @@ def _clients(uses: dict[UseKey, Use], now: float) -> tuple[OldClient, ...]:
     return tuple(sorted(found.values(), key=lambda client: (-client.requests, client.client_id)))
 
 
+def refused(account: Account, step: Step, since: float) -> int:
+    """Requests since then that were refused because their tokens are of the old profile.
+
+    since: seconds since 1970. Whole hours of a service are counted, so it may be some more.
+    """
+    names = names_of(account, Api(step.issuer, step.audience))
+    return sum(
+        count.requests
+        for key, count in account.refusals.items()
+        if (key.issuer, key.profile) == (step.issuer, DIALECTS[step.before].profile.name)
+        and key.audience in names
+        and key.reason == Reason.PROFILE_NOT_ACCEPTED
+        and count.last >= since
+    )
+
+
+def _narrowed(account: Account, step: Step, now: float) -> list[str]:
+    """Who refuses old tokens already, though they may be alive."""
+    old = DIALECTS[step.before].profile
+    beats = heartbeats_of(account, Api(step.issuer, step.audience))
+    early = [beat for beat in beats if is_live(beat, now) and not accepts(beat, old)]
+    found = []
+    if early and moment(account, step).at > now:
+        found.append(
+            f"these instances refuse the {old.name} profile, whose tokens may still be valid: "
+            f"{named(early)}: set ATJWT_PROFILES=auth0,rfc9068 there until it is drained"
+        )
+    if count := refused(account, step, step.at):
+        found.append(
+            f"{count} requests with tokens of the {old.name} profile were refused since the switch, "
+            "for their profile alone"
+        )
+    return found
+
+
 def _strays(account: Account, step: Step) -> bool:
     uses = old_uses(account, step).values()
     return any(use.expires - use.lifetime > step.at + step.margin for use in uses)
@@ -186,6 +229,7 @@ def _notes(account: Account, stands: Standing, now: float) -> tuple[str, ...]:
                 f"{when(step.at)}: the setting has not taken effect everywhere, or somebody has "
                 "changed it back"
             )
+        found += _narrowed(account, step, now)
         if moment(account, step).longer:
             found.append(
                 "tokens were seen that live longer than the settings said: a lifetime was lowered, or "
