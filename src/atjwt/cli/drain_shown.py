@@ -1,24 +1,25 @@
 """What `atjwt migrate drain` prints: a bar that moves on a terminal, or a line where there is news."""
 
-from typing import TYPE_CHECKING, Final, TextIO
+from typing import TYPE_CHECKING, Final
+
+from atjwt.cli.saying import Saying
 
 if TYPE_CHECKING:
     from atjwt.migration.drain import Draining
 
 _WIDTH: Final = 30  # characters of the bar
-_QUIET: Final = 60.0  # seconds after which a line is printed though there is no news
+_HOUR: Final = 3_600.0  # seconds; while more are left, a quarter of it passes between lines
+_MOST: Final = 20  # clients that are listed
 
 
 class Display:
-    """Shows how far it is. say: where. alone: it is looked at once, and no line follows."""
+    """Shows how far it is. alone: it is looked at once, and no line follows."""
 
-    def __init__(self, say: TextIO, *, alone: bool = False) -> None:
+    def __init__(self, say: Saying, *, alone: bool = False) -> None:
         self._say = say
-        self._alone = alone
-        self._moves = say.isatty() and not alone
+        self._moves = say.is_terminal and not alone
         self._last: Draining | None = None
         self._printed = 0.0
-        self._is_open = False
 
     def show(self, state: "Draining") -> None:
         """Shows a look at the ledger."""
@@ -27,26 +28,19 @@ class Display:
             self._head(state)
         elif state.moment.at > last.moment.at:
             self._line(f"late tokens have moved the moment: it is {_moment(state)} now")
-        if last is None or state.notes != last.notes:
-            for note in state.notes:
+        for note in state.notes:
+            if last is None or note not in last.notes:
                 self._line(f"note: {note}")
         if not state.remaining:
             self._line(f"Drained: since {_moment(state)} no token from before can be alive.")
         elif self._moves:
-            self._print(f"\r{_bar(state)} ", end="")
-            self._is_open = True
-        elif last is None or state.now >= self._printed + _QUIET:
+            self._say.over(_bar(state))
+        elif last is None or state.now >= self._printed + _quiet(state):
             self._line(_left(state))
 
     def trouble(self, sentence: str) -> None:
         """Shows why the ledger cannot be read for now."""
         self._line(f"waiting for the ledger: {sentence}")
-
-    def end(self) -> None:
-        """Ends the line of the bar."""
-        if self._is_open:
-            self._print("")
-        self._is_open = False
 
     def _head(self, state: "Draining") -> None:
         from atjwt.migration.times import when
@@ -71,23 +65,24 @@ class Display:
             self._line("No old token came in the last 10 minutes.")
             return
         self._line("Old tokens came in the last 10 minutes of:")
-        width = max(len(client.client_id) for client in state.clients[:20])
-        for client in state.clients[:20]:
+        width = max(len(client.client_id) for client in state.clients[:_MOST])
+        for client in state.clients[:_MOST]:
             self._line(
                 f"  {client.client_id:{width}}  {client.kind:6}  {client.requests:>7} requests  last "
                 f"{when(client.last)}, until {when(client.expires)}"
             )
-        if len(state.clients) > 20:
-            self._line(f"  and {len(state.clients) - 20} more")
+        if len(state.clients) > _MOST:
+            self._line(f"  and {len(state.clients) - _MOST} more")
 
     def _line(self, text: str) -> None:
-        self.end()
-        self._print(text)
+        self._say(text)
         if self._last is not None:
             self._printed = self._last.now
 
-    def _print(self, text: str, *, end: str = "\n") -> None:
-        print(text, file=self._say, end=end, flush=True)
+
+def _quiet(state: "Draining") -> float:
+    """Seconds after which a line is printed though there is no news."""
+    return _HOUR / 4 if state.remaining > _HOUR else _HOUR / 60
 
 
 def _moment(state: "Draining") -> str:

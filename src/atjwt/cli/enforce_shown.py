@@ -2,52 +2,59 @@
 
 from typing import TYPE_CHECKING
 
+from atjwt.cli.saying import Saying
+
 if TYPE_CHECKING:
     from atjwt.migration.account import Heartbeat
     from atjwt.migration.enforce import Enforcement
 
 
-def show_enforcement(found: "Enforcement", *, is_clear: bool) -> None:
+def show_enforcement(found: "Enforcement", say: Saying, *, is_clear: bool) -> None:
     """For people. is_clear: nothing stands in the way."""
     from atjwt.migration.times import when
 
     step = found.step
-    print(f"{step.audience}: {step.before} → {step.after}, switched at {when(step.at)}")
+    say(f"{step.audience}: {step.before} → {step.after}, switched at {when(step.at)}")
     for sentence in found.wrong:
-        print(f"in the way: {sentence}")
+        say(f"in the way: {sentence}")
     for sentence in found.unattested:
-        print(f"not attested: {sentence}")
+        say(f"not attested: {sentence}")
     if not is_clear:
         hint = "" if found.wrong else " (--unattested takes it upon yourself)"
-        print(f"\nLeave the accepted profiles as they are{hint}.")
+        say("", f"Leave the accepted profiles as they are{hint}.")
         return
-    print(f"Since {when(found.drained_at)} no token from before the switch can be alive.")
+    say(f"Since {when(found.drained_at)} no token from before the switch can be alive.")
+    if found.refused:
+        say(
+            f"note: {found.refused} requests with tokens of the old profile were refused since then."
+        )
     if found.profile is None:
-        print("The switch left the profile as it was: there is nothing to narrow.")
+        say("The switch left the profile as it was: there is nothing to narrow.")
     elif found.enforced is not None and not found.wide:
-        print(
-            f"All {len(found.narrowed)} live instances accept {found.profile} alone, recorded at "
+        say(
+            f"Every live instance ({len(found.narrowed)}) accepts {found.profile} alone, recorded at "
             f"{when(found.enforced.at)}: the migration is done."
         )
     else:
-        _show_setting(found, found.profile)
+        _show_setting(found, found.profile, say)
 
 
-def _show_setting(found: "Enforcement", profile: str) -> None:
+def _show_setting(found: "Enforcement", profile: str, say: Saying) -> None:
     from atjwt.migration.instances import named
 
-    print(
-        "\nSet for every instance, and roll it out:\n",
-        f"  ATJWT_PROFILES={profile:14}  where the app uses ResourceServer.from_env()",
-        f"  profiles={{{profile.upper()}}}{'':{17 - len(profile)}}  otherwise, at its TrustedIssuer",
+    say(
         "",
-        sep="\n",
+        "Set for every instance, and roll it out:",
+        "",
+        f"  {f'ATJWT_PROFILES={profile}':24}  where the app uses ResourceServer.from_env()",
+        f"  {f'profiles={{{profile.upper()}}}':24}  otherwise, at its TrustedIssuer",
+        "",
     )
     if found.narrowed:
-        print(f"Have it ({len(found.narrowed)}): {named(found.narrowed, 20)}")
+        say(f"Have it ({len(found.narrowed)}): {named(found.narrowed, 20)}")
     if found.wide:
-        print(f"Have it not yet ({len(found.wide)}): {named(found.wide, 20)}")
-    print("Then give this command again.")
+        say(f"Have it not yet ({len(found.wide)}): {named(found.wide, 20)}")
+    say("Then give this command again.")
 
 
 def enforce_facts(found: "Enforcement") -> dict[str, object]:
@@ -55,6 +62,7 @@ def enforce_facts(found: "Enforcement") -> dict[str, object]:
 
     profile: the one to accept alone, null where there is nothing to narrow. wrong, unattested: what
     stands in the way. narrowed, wide: the live instances that accept it alone, and the others.
+    refused: requests since, with tokens of the old profile.
     enforced_at: when it was recorded that all do, null before.
     """
     step = found.step
@@ -69,6 +77,7 @@ def enforce_facts(found: "Enforcement") -> dict[str, object]:
         "wrong": list(found.wrong),
         "unattested": list(found.unattested),
         "narrowed": [_instance(beat) for beat in found.narrowed],
+        "refused": found.refused,
         "wide": [_instance(beat) for beat in found.wide],
         "enforced_at": None if found.enforced is None else found.enforced.at,
     }

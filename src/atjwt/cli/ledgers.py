@@ -1,10 +1,10 @@
 """The ledgers that a step goes on with: all of them are read, and the first keeps what is done."""
 
 import argparse
-import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from atjwt.cli.step import command as step_command
 from atjwt.cli.step import ledgers
 
 if TYPE_CHECKING:
@@ -60,11 +60,7 @@ def ledgers_of(arguments: argparse.Namespace) -> Ledgers:
     return Ledgers(urls)
 
 
-def command(step: str, api: str, arguments: argparse.Namespace, *more: str) -> str:
-    """The command for another step of the same API. A URL that may hold a password is left out."""
-    words = ["atjwt", "migrate", step, api, *more]
-    for url in arguments.ledger or ():
-        words += ["--ledger", "URL" if "@" in url else url]
-    if arguments.issuer is not None:
-        words += ["--issuer", arguments.issuer]
-    return shlex.join(words)
+def command(arguments: argparse.Namespace, step: str, api: str) -> str:
+    """The command for another step of the same API, with what was named."""
+    issuer = () if arguments.issuer is None else ("--issuer", arguments.issuer)
+    return step_command(arguments, step, api, *issuer)

@@ -25,13 +25,17 @@ Ask = Callable[[str], str]
 """Shows a prompt and returns what was typed, without showing it."""
 
 
-def add_domain(parser: argparse.ArgumentParser) -> None:
-    """Adds `--domain`."""
+def add_domain(
+    parser: argparse.ArgumentParser,
+    *,
+    otherwise: str = "on a terminal, what is missing is asked for",
+) -> None:
+    """Adds `--domain`. otherwise: what becomes of it where there are no credentials."""
     parser.add_argument(
         "--domain",
         help="the tenant's domain, not a custom one, or the local issuer's URL (default: the "
         "environment variable AUTH0_DOMAIN). Credentials are AUTH0_CLIENT_ID with AUTH0_CLIENT_SECRET, "
-        "or AUTH0_MANAGEMENT_TOKEN; on a terminal, what is missing is asked for",
+        f"or AUTH0_MANAGEMENT_TOKEN; {otherwise}",
     )
 
 

@@ -15,6 +15,7 @@ from atjwt.cli.drain_shown import Display, drain_facts
 from atjwt.cli.enforce_shown import enforce_facts, show_enforcement
 from atjwt.cli.ledgers import command, ledgers_of
 from atjwt.cli.management import add_domain, management_api_if_any
+from atjwt.cli.saying import Saying
 from atjwt.cli.step import add_ledger, telling
 
 if TYPE_CHECKING:
@@ -31,10 +32,10 @@ def add_to(steps: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "It may be stopped and begun again, on any host. Exit code 0: it is so; 1: not yet, or nothing "
         "was switched; 2: asked for wrongly.",
     )
-    _add_api(parser)
     parser.add_argument(
         "--no-wait", action="store_true", help="look once; 1 while it is not so yet"
     )
+    _add_api(parser)
     parser.set_defaults(run=run_drain)
     parser = steps.add_parser(
         "enforce",
@@ -44,13 +45,13 @@ def add_to(steps: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "instances have it, and records when all do. Exit code 0: nothing stands in the way, or all is "
         "done; 1: something does; 2: asked for wrongly.",
     )
-    _add_api(parser)
     parser.add_argument(
         "--unattested",
         action="store_true",
         help="go on although something cannot be known: silent instances, lost counts, ledgers nobody "
         "has written to since",
     )
+    _add_api(parser)
     parser.set_defaults(run=run_enforce)
 
 
@@ -62,7 +63,7 @@ def _add_api(parser: argparse.ArgumentParser) -> None:
         help="the API's identifier, where the ledger has several",
     )
     parser.add_argument("--issuer", help="the iss of its tokens, where the ledger has several")
-    add_domain(parser)
+    add_domain(parser, otherwise="without them, nobody looks whether the setting has stayed")
     add_ledger(parser)
 
 
@@ -86,7 +87,7 @@ def run_drain(arguments: argparse.Namespace) -> int:
 
     management = management_api_if_any(arguments.domain)
     ledger = ledgers_of(arguments)
-    say = sys.stderr if arguments.json else sys.stdout
+    say = Saying(as_json=arguments.json)
     display = Display(say, alone=arguments.no_wait)
     try:
         state = drain(
@@ -94,24 +95,25 @@ def run_drain(arguments: argparse.Namespace) -> int:
             audience=arguments.api,
             issuer=arguments.issuer,
             wait=not arguments.no_wait,
-            interval=1.0 if say.isatty() else 5.0,
+            interval=1.0 if say.is_terminal else 5.0,
             settings=lambda api: _settings(management, api),
             tell=display.show,
             trouble=display.trouble,
+            clock=time.time,
             sleep=time.sleep,
         )
     except KeyboardInterrupt:
-        display.end()
+        say.end()
         print("atjwt migrate drain: stopped; the same command again goes on", file=sys.stderr)
         return 1
     finally:
         ledger.close()
-    display.end()
+    say.end()
     if arguments.json:
         print(json.dumps(drain_facts(state)))
     if state.drained is None:
         return 1
-    print("\n  next ", command("enforce", state.step.audience, arguments), file=say)
+    say("", f"  next  {command(arguments, 'enforce', state.step.audience)}")
     return 0
 
 
@@ -129,6 +131,7 @@ def run_enforce(arguments: argparse.Namespace) -> int:
             issuer=arguments.issuer,
             unattested=arguments.unattested,
             settings=lambda api: _settings(management, api),
+            clock=time.time,
         )
     finally:
         ledger.close()
@@ -136,5 +139,5 @@ def run_enforce(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(enforce_facts(found)))
     else:
-        show_enforcement(found, is_clear=is_clear)
+        show_enforcement(found, Saying(), is_clear=is_clear)
     return 0 if is_clear else 1

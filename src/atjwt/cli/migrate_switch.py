@@ -9,10 +9,11 @@ import argparse
 import json
 import sys
 import time
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from atjwt.cli.ledgers import ledgers_of
 from atjwt.cli.management import add_domain, management_api
+from atjwt.cli.saying import Saying
 from atjwt.cli.step import add_ledger, telling
 from atjwt.cli.switch_shown import facts, show, show_outcome, show_ways
 from atjwt.errors import ConfigurationError
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from atjwt.migration.told import Told
 
 _STOPPED = (
-    "stopped. What is begun is in the ledger: the same command again goes on with it, and `undo` gives "
-    "it up"
+    "stopped; what was begun by then is in the ledger: the same command again goes on with it, and "
+    "the opposite one gives it up"
 )
 
 
@@ -47,10 +48,10 @@ def add_to(steps: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         help="rfc9068 or auth0, which keep the permissions claim as it is set; or a token dialect: "
         "access_token, access_token_authz, rfc9068_profile, rfc9068_profile_authz",
     )
-    _add_terms(parser)
     parser.add_argument(
         "--from", dest="before", metavar="DIALECT", help="with --at: what it was set to before"
     )
+    _add_terms(parser)
     parser.set_defaults(run=run_switch)
     parser = steps.add_parser(
         "undo",
@@ -180,23 +181,25 @@ def _check(arguments: argparse.Namespace) -> None:
 def _switch(arguments: argparse.Namespace, ledger: "Store") -> int:
     from atjwt.migration.switch import carry_out
 
-    say = sys.stderr if arguments.json else sys.stdout
+    say = Saying(as_json=arguments.json)
     management = management_api(arguments.domain)
     proposal = _proposed(arguments, management, ledger)
     show(proposal, management, say)
     if arguments.dry_run:
         if arguments.json:
             print(json.dumps(facts(proposal, management, None)))
-        print("Nothing was changed: --dry-run.", file=say)
+        say("Nothing was changed: --dry-run.")
         return 0
     if proposal.action == "change" and not (arguments.yes or _agreed(proposal, say)):
-        print("Nothing was changed.", file=say)
+        say("Nothing was changed.")
         return 1
     outcome = carry_out(
         proposal,
         management=management,
         ledger=ledger,
-        tell=lambda sentence: print(f"{sentence} …", file=sys.stderr, flush=True),
+        tell=lambda sentence: say(f"{sentence} …"),
+        clock=time.time,
+        sleep=time.sleep,
     )
     if arguments.json:
         print(json.dumps(facts(proposal, management, outcome)))
@@ -236,11 +239,11 @@ def _terms(arguments: argparse.Namespace) -> "Terms":
     )
 
 
-def _agreed(proposal: "Proposal", say: TextIO) -> bool:
+def _agreed(proposal: "Proposal", say: Saying) -> bool:
     identifier = proposal.api.audience
     if not sys.stdin.isatty():
         raise ConfigurationError(["nobody is at a terminal to say yes: give --yes"])
-    print("Type the API's identifier to go on: ", end="", file=say, flush=True)
+    say.ask("Type the API's identifier to go on: ")
     return sys.stdin.readline().strip() == identifier
 
 
@@ -252,15 +255,14 @@ def _record(arguments: argparse.Namespace, ledger: "Store") -> int:
     from atjwt.migration.times import when
     from atjwt.migration.told import record_told
 
-    say = sys.stderr if arguments.json else sys.stdout
+    say = Saying(as_json=arguments.json)
     now = time.time()
     told = _told(arguments, ledger, now)
     step, notes = record_told(told, ledger=ledger, now=now)
     moment = None if step is None else moment_now(ledger, step)
     if step is not None:
-        print(f"Switched: {step.before} → {step.after}, as told, at {when(step.at)}.", file=say)
-    for note in notes:
-        print(f"note: {note}", file=say)
+        say(f"Switched: {step.before} → {step.after}, as told, at {when(step.at)}.")
+    say(*(f"note: {note}" for note in notes))
     if step is not None:
         show_ways(step, moment, arguments, say)
     if arguments.json:

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING
 
+from atjwt.cli.table import safe
+
 if TYPE_CHECKING:
     from atjwt.migration.account import Account
 
@@ -94,7 +96,7 @@ def telling(name: str) -> Callable[[Run], Run]:
             except InTheWay as error:
                 code, problems = 1, error.problems
             for problem in problems:
-                print(f"atjwt migrate {name}: {problem}", file=sys.stderr)
+                print(f"atjwt migrate {name}: {safe(problem)}", file=sys.stderr)
             return code
 
         return told

@@ -2,9 +2,10 @@
 
 import argparse
 import json
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from atjwt.cli.ledgers import command
+from atjwt.cli.saying import Saying
 
 if TYPE_CHECKING:
     from atjwt.migration.account import Step
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from atjwt.migration.switch import Outcome
 
 
-def show(proposal: "Proposal", management: "ManagementApi", say: TextIO) -> None:
+def show(proposal: "Proposal", management: "ManagementApi", say: Saying) -> None:
     """What is about to be done."""
     from atjwt.migration.times import span
 
@@ -27,52 +28,49 @@ def show(proposal: "Proposal", management: "ManagementApi", say: TextIO) -> None
         "profile": f"{before.profile.name} → {after.profile.name}",
         "lifetime": f"{span(proposal.lifetime)} ({proposal.lifetime:.0f} s)",
     }
-    print(*(f"{row:8}  {value}" for row, value in rows.items()), sep="\n", file=say)
-    for note in proposal.notes:
-        print(f"note: {note}", file=say)
+    say(*(f"{row:8}  {value}" for row, value in rows.items()))
+    say(*(f"note: {note}" for note in proposal.notes))
     if proposal.action == "change" and not proposal.external:
         method, path, body = proposal.request
-        print(f"\n  {method} {management.issuer}api/v2/{path}\n  {json.dumps(body)}\n", file=say)
+        say("", f"  {method} {management.issuer}api/v2/{path}", f"  {json.dumps(body)}", "")
     elif proposal.action == "change":
-        print("\nOthers are to change the setting; this waits for it.\n", file=say)
+        say("", "Others are to change the setting; this waits for it.", "")
 
 
 def show_outcome(
-    proposal: "Proposal", outcome: "Outcome", arguments: argparse.Namespace, say: TextIO
+    proposal: "Proposal", outcome: "Outcome", arguments: argparse.Namespace, say: Saying
 ) -> None:
     """What came of it, and what comes next."""
     from atjwt.migration.times import when
 
     for step in outcome.settled:
-        print(f"Recorded: {step.before} → {step.after}: {step.name}.", file=say)
+        say(f"Recorded: {step.before} → {step.after}: {step.name}.")
     if outcome.switched is None:
         given_up = any(step.name == "failed" for step in outcome.settled)
         what = "What was begun is given up: the" if given_up else "Nothing to do: the"
-        print(f"{what} API is set to {proposal.after.name}.", file=say)
+        say(f"{what} API is set to {proposal.after.name}.")
         return
     step = outcome.switched
-    print(f"Switched: {step.before} → {step.after}, read back at {when(step.at)}.", file=say)
+    say(f"Switched: {step.before} → {step.after}, read back at {when(step.at)}.")
     if outcome.changed:
         names = ", ".join(outcome.changed)
-        print(f"note: other settings changed meanwhile, by other hands: {names}", file=say)
+        say(f"note: other settings changed meanwhile, by other hands: {names}")
     show_ways(step, outcome.moment, arguments, say)
 
 
 def show_ways(
-    step: "Step", moment: "Moment | None", arguments: argparse.Namespace, say: TextIO
+    step: "Step", moment: "Moment | None", arguments: argparse.Namespace, say: Saying
 ) -> None:
     """The ways on and back."""
     from atjwt.migration.times import when
 
     if moment is not None:
         until = when(moment.at)
-        print(f"Old tokens live until {until} at the latest, as far as is known by now.", file=say)
-    print(
+        say(f"Old tokens live until {until} at the latest, as far as is known by now.")
+    say(
         "",
-        f"  next  {command('drain', step.audience, arguments)}",
-        f"  back  {command('undo', step.audience, arguments)}",
-        sep="\n",
-        file=say,
+        f"  next  {command(arguments, 'drain', step.audience)}",
+        f"  back  {command(arguments, 'undo', step.audience)}",
     )
 
 

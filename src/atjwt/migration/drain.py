@@ -11,15 +11,25 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from atjwt.migration.account import OTHERS, Account, Step, Use, UseKey
+from atjwt.errors import Reason
+from atjwt.migration.account import HOUR, OTHERS, Account, Step, Use, UseKey
 from atjwt.migration.dialects import DIALECTS
-from atjwt.migration.instances import leeway_of, names_of
+from atjwt.migration.instances import (
+    accepts,
+    heartbeats_of,
+    is_live,
+    leeway_of,
+    named,
+    names_of,
+)
 from atjwt.migration.management import Settings
 from atjwt.migration.standing import Api, InTheWay, Standing, api_of, dialect_of, standing
 from atjwt.migration.stores import LedgerError, Store
 from atjwt.migration.times import when
 
 _LATELY = 600.0  # seconds; who brought an old token since then is named
+_PATIENCE = 120.0  # seconds; a ledger that nobody has written to for longer is told
+_SKEW = 60.0  # seconds by which clocks of hosts may differ before it is told
 _INTERVAL = 5.0  # seconds between two looks at the ledger
 
 
@@ -128,14 +138,14 @@ def draining(account: Account, api: Api, now: float) -> Draining:
     uses: dict[UseKey, Use] = {}
     for step in stands.in_force:
         uses |= old_uses(account, step)
-    began = stands.in_force[0].at
+    began = stands.in_force[0].at // HOUR * HOUR
     recorded = stands.drained
     return Draining(
         step=last,
         now=now,
         moment=until,
         clients=_clients(uses, now),
-        came=sum(use.requests for use in uses.values() if use.last >= began),
+        came=sum(use.requests for key, use in uses.items() if key.hour >= began),
         stray=any(_strays(account, step) for step in stands.in_force),
         notes=_notes(account, stands, now),
         drained=recorded if recorded is not None and recorded.at >= until.at else None,
@@ -170,6 +180,41 @@ def _clients(uses: dict[UseKey, Use], now: float) -> tuple[OldClient, ...]:
     return tuple(sorted(found.values(), key=lambda client: (-client.requests, client.client_id)))
 
 
+def refused(account: Account, step: Step, since: float) -> int:
+    """Requests since then that were refused because their tokens are of the old profile.
+
+    since: seconds since 1970. Whole hours of a service are counted, so it may be some more.
+    """
+    names = names_of(account, Api(step.issuer, step.audience))
+    return sum(
+        count.requests
+        for key, count in account.refusals.items()
+        if (key.issuer, key.profile) == (step.issuer, DIALECTS[step.before].profile.name)
+        and key.audience in names
+        and key.reason == Reason.PROFILE_NOT_ACCEPTED
+        and count.last >= since
+    )
+
+
+def _narrowed(account: Account, step: Step, now: float) -> list[str]:
+    """Who refuses old tokens already, though they may be alive."""
+    old = DIALECTS[step.before].profile
+    beats = heartbeats_of(account, Api(step.issuer, step.audience))
+    early = [beat for beat in beats if is_live(beat, now) and not accepts(beat, old)]
+    found = []
+    if early and moment(account, step).at > now:
+        found.append(
+            f"these instances refuse the {old.name} profile, whose tokens may still be valid: "
+            f"{named(early)}: set ATJWT_PROFILES=auth0,rfc9068 there until it is drained"
+        )
+    if count := refused(account, step, step.at):
+        found.append(
+            f"{count} requests with tokens of the {old.name} profile were refused since the switch, "
+            "for their profile alone"
+        )
+    return found
+
+
 def _strays(account: Account, step: Step) -> bool:
     uses = old_uses(account, step).values()
     return any(use.expires - use.lifetime > step.at + step.margin for use in uses)
@@ -184,18 +229,19 @@ def _notes(account: Account, stands: Standing, now: float) -> tuple[str, ...]:
                 f"{when(step.at)}: the setting has not taken effect everywhere, or somebody has "
                 "changed it back"
             )
+        found += _narrowed(account, step, now)
         if moment(account, step).longer:
             found.append(
                 "tokens were seen that live longer than the settings said: a lifetime was lowered, or "
                 "is set otherwise; so the wait is longer"
             )
-        if step.at > now:
+        if step.at > now + _SKEW:
             found.append("the clock of the host that recorded the switch is ahead of this one's")
     last = stands.switched[-1].at
     found += [
         f"{origin.name} was not written to since the switch: what it counted cannot be seen"
         for origin in account.origins
-        if origin.updated < last
+        if origin.updated < last < now - _PATIENCE
     ]
     return tuple(dict.fromkeys(found))
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from atjwt.migration.account import Account, Heartbeat, Step
 from atjwt.migration.dialects import DIALECTS
-from atjwt.migration.drain import latest_moment, old_uses, settled
+from atjwt.migration.drain import latest_moment, old_uses, refused, settled
 from atjwt.migration.instances import heartbeats_of, is_live, named
 from atjwt.migration.management import Settings
 from atjwt.migration.standing import Api, api_of, dialect_of, standing
@@ -29,7 +29,8 @@ class Enforcement:
     profile: the one to accept alone; None where the switch left the profile as it was.
     wrong: what stands in the way. unattested: what cannot be known, which stands in the way too,
     unless it is taken upon oneself. narrowed, wide: the live instances that accept that profile
-    alone, and the others. enforced: the recorded step, once all of them are narrowed.
+    alone, and the others. refused: requests since, with tokens of the old profile. enforced: the
+    recorded step, once all of them are narrowed.
     """
 
     step: Step
@@ -39,6 +40,7 @@ class Enforcement:
     unattested: tuple[str, ...] = ()
     narrowed: tuple[Heartbeat, ...] = ()
     wide: tuple[Heartbeat, ...] = ()
+    refused: int = 0
     enforced: Step | None = None
 
 
@@ -71,6 +73,7 @@ def enforcement(
         unattested=tuple(_unattested(account, api, drained_at, now)),
         narrowed=tuple(narrow),
         wide=tuple(beat for beat in live if beat not in narrow),
+        refused=sum(refused(account, each, drained_at) for each in stands.in_force),
         enforced=stands.enforced,
     )
 

@@ -94,8 +94,8 @@ def remarks(account: Account, api: Api, profile: Profile, now: float) -> list[st
     silent = [beat for beat in beats if not is_live(beat, now)]
     if silent:
         found.append(
-            f"{len(silent)} instances are silent, and may refuse the {profile.name} profile if they "
-            f"run: {named(silent)}"
+            f"silent, and refusing the {profile.name} profile perhaps, if they still run: "
+            f"{named(silent)}"
         )
     ahead = [beat for beat in beats if beat.at > now + _SKEW]
     if ahead:

@@ -106,6 +106,12 @@ def propose_undo(
 ) -> Proposal:
     """What leads back to the setting from before the last switch. See `propose_switch`."""
     found = _look(api, management, account, now, terms)
+    same = {step.issuer for step in account.steps if step.audience == found.api.audience}
+    if same and found.api.issuer not in same:
+        raise InTheWay(
+            f"no switch of {found.api.audience} with tokens of {found.api.issuer} is recorded, but of "
+            f"{', '.join(sorted(same))}: give that one with --issuer, if it is meant"
+        )
     return _proposal(found, back(found.standing, found.api), undo=True)
 
 
@@ -201,7 +207,7 @@ def _proposal(found: _Found, wanted: Dialect, *, undo: bool) -> Proposal:
 
 def _refuse_another(found: _Found, wanted: Dialect) -> None:
     pending = found.standing.pending
-    if pending is None or wanted.name in {pending.before, pending.after}:
+    if pending is None or wanted.name in {pending.before, pending.after, found.dialect.name}:
         return
     go_on = "undo" if pending.undo else f"switch --to {pending.after}"
     give_up = f"switch --to {pending.before}" if pending.undo else "undo"

@@ -32,29 +32,29 @@ def use_key(row: Sequence[object]) -> UseKey:
     """Reads the eight members in their order; `permissions` may be a number."""
     hour, service, issuer, audience, profile, permissions, kind, client_id = row
     return UseKey(
-        _whole(hour), _text(service), _text(issuer), _text(audience), _text(profile),
-        bool(_whole(permissions)), _text(kind), _text(client_id),
+        whole(hour), text(service), text(issuer), text(audience), text(profile),
+        bool(whole(permissions)), text(kind), text(client_id),
     )  # fmt: skip
 
 
 def use(row: Sequence[object]) -> Use:
     """Reads the five members in their order."""
     requests, first, last, expires, lifetime = row
-    return Use(_whole(requests), _number(first), _number(last), _number(expires), _number(lifetime))
+    return Use(whole(requests), number(first), number(last), number(expires), number(lifetime))
 
 
 def refusal_key(row: Sequence[object]) -> RefusalKey:
     """Reads the six members in their order."""
     hour, service, issuer, audience, profile, reason = row
     return RefusalKey(
-        _whole(hour), _text(service), _text(issuer), _text(audience), _text(profile), _text(reason)
+        whole(hour), text(service), text(issuer), text(audience), text(profile), text(reason)
     )
 
 
 def refusals(row: Sequence[object]) -> Refusals:
     """Reads the two members in their order."""
     requests, last = row
-    return Refusals(_whole(requests), _number(last))
+    return Refusals(whole(requests), number(last))
 
 
 def heartbeat(body: object) -> Heartbeat:
@@ -64,15 +64,15 @@ def heartbeat(body: object) -> Heartbeat:
     if not audience:
         raise ValueError("a heartbeat without audience")
     return Heartbeat(
-        service=_text(told["service"]),
-        instance=_text(told["instance"]),
-        issuer=_text(told["issuer"]),
+        service=text(told["service"]),
+        instance=text(told["instance"]),
+        issuer=text(told["issuer"]),
         audience=audience,
         profiles=_texts(told["profiles"]),
-        leeway=_number(told["leeway"]),
-        started=_number(told["started"]),
-        at=_number(told["at"]),
-        interval=_number(told["interval"]),
+        leeway=number(told["leeway"]),
+        started=number(told["started"]),
+        at=number(told["at"]),
+        interval=number(told["interval"]),
         stopped=_flag(told["stopped"]),
     )
 
@@ -83,13 +83,13 @@ def step(body: object) -> Step:
     (name,) = [each for each in _STEP_NAMES if each == told["name"]]
     return Step(
         name=name,
-        at=_number(told["at"]),
-        issuer=_text(told["issuer"]),
-        audience=_text(told["audience"]),
-        before=_text(told["before"]),
-        after=_text(told["after"]),
-        lifetime=_number(told["lifetime"]),
-        margin=_number(told["margin"]),
+        at=number(told["at"]),
+        issuer=text(told["issuer"]),
+        audience=text(told["audience"]),
+        before=text(told["before"]),
+        after=text(told["after"]),
+        lifetime=number(told["lifetime"]),
+        margin=number(told["margin"]),
         undo=_flag(told["undo"]),
         external=_flag(told["external"]),
     )
@@ -102,7 +102,8 @@ def _object(body: object) -> dict[str, object]:
     return told
 
 
-def _text(value: object) -> str:
+def text(value: object) -> str:
+    """Reads a string."""
     if not isinstance(value, str):
         raise TypeError("no text")
     return value
@@ -111,16 +112,18 @@ def _text(value: object) -> str:
 def _texts(value: object) -> tuple[str, ...]:
     if not isinstance(value, list):
         raise TypeError("no list")
-    return tuple(_text(item) for item in value)
+    return tuple(text(item) for item in value)
 
 
-def _whole(value: object) -> int:
+def whole(value: object) -> int:
+    """Reads a whole number."""
     if not isinstance(value, int):  # booleans are numbers here
         raise TypeError("no whole number")
     return value
 
 
-def _number(value: object) -> float:
+def number(value: object) -> float:
+    """Reads a number that is finite."""
     if not isinstance(value, int | float) or not math.isfinite(value):
         raise TypeError("no number")
     return value

@@ -68,6 +68,7 @@ _PUT_HEARTBEAT: Final = """
 _NOT_WRITABLE: Final = "cannot be written to: make it, and its folder, writable for this process"
 _DAMAGED: Final = "is damaged: move it away, and a new one is begun"
 _SENTENCES: Final = {
+    sqlite3.SQLITE_ERROR: _DAMAGED,  # a table is missing
     sqlite3.SQLITE_BUSY: "is locked by another process: end that one, or wait for it",
     sqlite3.SQLITE_READONLY: _NOT_WRITABLE,
     sqlite3.SQLITE_PERM: _NOT_WRITABLE,
@@ -158,6 +159,8 @@ class SqliteStore:
         with self._telling():
             self._make()
             with closing(self._connect("rw")) as connection:
+                if not self._is_empty(connection):
+                    self._check(connection)
                 if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
                     _become_wal(connection, self._patience)
                 (size,) = connection.execute("PRAGMA page_size").fetchone()
@@ -165,8 +168,6 @@ class SqliteStore:
                 connection.execute("BEGIN IMMEDIATE")
                 if self._is_empty(connection):
                     _create(connection)
-                else:
-                    self._check(connection)
                 yield connection
                 connection.execute("COMMIT")
 

@@ -13,6 +13,7 @@ from typing import Final
 
 from atjwt.errors import ConfigurationError
 from atjwt.migration.account import Account
+from atjwt.migration.lines_store import LinesStore, StdoutStore
 from atjwt.migration.sqlite_store import SqliteStore
 from atjwt.migration.store import LedgerError, Memory, Store
 
@@ -24,24 +25,27 @@ def open_store(url: str) -> Store:
 
     Raises ConfigurationError: the URL names none. LedgerError: an extra is not installed.
     """
-    scheme, colon, rest = url.partition(":") if isinstance(url, str) else ("", "", "")
+    scheme, colon, _ = url.partition(":") if isinstance(url, str) else ("", "", "")
     if not colon or scheme not in _OPENERS:
         raise ConfigurationError(
             ["a ledger is named by a URL such as sqlite:///ledger.db, redis://host/0, stdout: or"
              " lines:FILE"]
         )  # fmt: skip
-    return _OPENERS[scheme](rest)
+    return _OPENERS[scheme](url)
 
 
 def read_ledgers(urls: Iterable[str]) -> Account:
-    """What several ledgers hold together.
+    """What several ledgers hold together. A line that stands in several logs counts once.
 
     Raises ConfigurationError, LedgerError: one cannot be read; two are copies of one; one was written
     by a newer version.
     """
+    stores = [open_store(url) for url in dict.fromkeys(urls)]
+    logs = [path for store in stores if type(store) is LinesStore for path in store.paths]
+    stores = [store for store in stores if type(store) is not LinesStore]
+    stores += [LinesStore(*logs)] if logs else []
     accounts: list[Account] = []
-    for url in dict.fromkeys(urls):
-        store = open_store(url)
+    for store in stores:
         try:
             accounts.append(store.read())
         finally:
@@ -58,7 +62,8 @@ def read_ledgers(urls: Iterable[str]) -> Account:
     return whole
 
 
-def _sqlite(rest: str) -> Store:
+def _sqlite(url: str) -> Store:
+    rest = url.removeprefix("sqlite:")
     path = rest.removeprefix("///")
     if not rest.startswith("///") or not path.strip("/") or path.endswith("/"):
         raise ConfigurationError(
@@ -70,5 +75,30 @@ def _sqlite(rest: str) -> Store:
     return SqliteStore(path)
 
 
-_OPENERS: Final[Mapping[str, Callable[[str], Store]]] = {"sqlite": _sqlite}
-"""By the scheme of the URL: what is made of the text after its colon."""
+def _redis(url: str) -> Store:
+    try:
+        from atjwt.migration.redis_store import RedisStore
+    except ImportError as error:
+        if error.name != "redis":
+            raise
+        raise LedgerError('a ledger in Redis takes an extra: pip install "atjwt[redis]"') from None
+    return RedisStore(url)
+
+
+def _lines(url: str) -> Store:
+    path = url.removeprefix("lines:")
+    if not path or "\0" in path:
+        raise ConfigurationError(["lines: name a file, lines:FILE, or stdin, lines:-"])
+    return LinesStore(path)
+
+
+def _stdout(url: str) -> Store:
+    if url != "stdout:":
+        raise ConfigurationError(["stdout: nothing stands after the colon"])
+    return StdoutStore()
+
+
+_OPENERS: Final[Mapping[str, Callable[[str], Store]]] = {
+    "sqlite": _sqlite, "redis": _redis, "rediss": _redis, "lines": _lines, "stdout": _stdout,
+}  # fmt: skip
+"""By the scheme of the URL."""

@@ -14,7 +14,13 @@ from typing import Final
 from atjwt.migration.account import Account, Step, StepName
 from atjwt.migration.drain import Moment, moment
 from atjwt.migration.management import ManagementApi, ManagementError, Settings
-from atjwt.migration.proposal import Proposal, lifetime_of
+from atjwt.migration.proposal import (
+    Proposal,
+    Terms,
+    lifetime_of,
+    propose_switch,
+    propose_undo,
+)
 from atjwt.migration.standing import InTheWay, Standing, dialect_of, standing
 from atjwt.migration.stores import LedgerError, Store
 from atjwt.migration.times import when
@@ -61,6 +67,39 @@ class _Journal:
         self._ledger.record(step)
         self._stands = replace(self._stands, updated=at)
         return step
+
+
+def switch(
+    api: str,
+    to: str,
+    *,
+    management: ManagementApi,
+    ledger: Store,
+    terms: Terms = Terms(),
+    tell: Tell = lambda _: None,
+) -> Outcome:
+    """Sets an API to another dialect, at once; see `propose_switch` and `carry_out`."""
+    account = ledger.read()
+    proposal = propose_switch(
+        api, to, management=management, account=account, now=time.time(), terms=terms
+    )
+    return carry_out(proposal, management=management, ledger=ledger, tell=tell)
+
+
+def undo(
+    api: str,
+    *,
+    management: ManagementApi,
+    ledger: Store,
+    terms: Terms = Terms(),
+    tell: Tell = lambda _: None,
+) -> Outcome:
+    """Sets an API back to what it was before the last switch, at once; see `propose_undo`."""
+    account = ledger.read()
+    proposal = propose_undo(
+        api, management=management, account=account, now=time.time(), terms=terms
+    )
+    return carry_out(proposal, management=management, ledger=ledger, tell=tell)
 
 
 def carry_out(
