@@ -68,8 +68,10 @@ class Ledger:
         problems += number_problems("most_clients", most_clients, 1, 10**5, whole=True)
         if not callable(clock):
             problems.append("clock: give a function that returns seconds, such as time.time")
+        if not isinstance(store, str) and not callable(getattr(store, "write", None)):
+            problems.append("store: give a URL, such as sqlite:///ledger.db")
         try:
-            self.store = open_store(store) if isinstance(store, str) else store
+            self.store = open_store(store, clock=clock) if isinstance(store, str) else store
         except ConfigurationError as error:
             problems += error.problems
         except LedgerError as error:

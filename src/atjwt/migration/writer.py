@@ -100,7 +100,7 @@ class Writer:
                 self._done = asked
                 self._turn.notify_all()
                 now = self._clock()
-                if not self._heartbeats(now):
+                if self._asked == self._done and not self._heartbeats(now):
                     self._thread = None
                     return
                 # Not beyond the end of the hour, so that what is counted belongs to one hour.
