@@ -207,7 +207,7 @@ def _both(one: Heartbeat, other: Heartbeat) -> Heartbeat:
     """Of two resource servers for one API: the process accepts what both do."""
     return replace(
         one,
-        audience=tuple(dict.fromkeys((*one.audience, *other.audience))),
+        audience=(one.audience[0], *sorted({*one.audience[1:], *other.audience[1:]})),
         profiles=tuple(sorted({*one.profiles} & {*other.profiles})),
         leeway=max(one.leeway, other.leeway),
         started=min(one.started, other.started),
