@@ -288,7 +288,8 @@ def test_a_real_one_refuses(server: str) -> None:
 @NEEDED
 def test_a_copy_is_found_out(server: str) -> None:
     """A database that was copied says which ledger it is a copy of; a new one is another."""
-    with closing(redis.Redis.from_url(server)) as admin:
+    admin: Any = redis.Redis.from_url(server)
+    with closing(admin):
         with closing(RedisStore(server, clock=lambda: NOW)) as store:
             store.write(batch())
             mine = store.read().origins[0].id

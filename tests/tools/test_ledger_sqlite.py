@@ -285,7 +285,11 @@ def test_what_cannot_be_written(path: Path, name: str) -> None:
     spoil(path)
     before = path.read_bytes() if path.is_file() else None
     store = store_at(path)
-    for attempt in (lambda: store.write(batch()), lambda: store.record(step())):
+    attempts: list[Callable[[], None]] = [
+        lambda: store.write(batch()),
+        lambda: store.record(step()),
+    ]
+    for attempt in attempts:
         with pytest.raises(LedgerError, match=why):
             attempt()
         assert before == (path.read_bytes() if path.is_file() else None)

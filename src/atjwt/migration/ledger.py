@@ -68,8 +68,10 @@ class Ledger:
         problems += number_problems("most_clients", most_clients, 1, 10**5, whole=True)
         if not callable(clock):
             problems.append("clock: give a function that returns seconds, such as time.time")
+        if not isinstance(store, str) and not callable(getattr(store, "write", None)):
+            problems.append("store: give a URL, such as sqlite:///ledger.db")
         try:
-            self.store = open_store(store) if isinstance(store, str) else store
+            self.store = open_store(store, clock=clock) if isinstance(store, str) else store
         except ConfigurationError as error:
             problems += error.problems
         except LedgerError as error:
@@ -205,7 +207,7 @@ def _both(one: Heartbeat, other: Heartbeat) -> Heartbeat:
     """Of two resource servers for one API: the process accepts what both do."""
     return replace(
         one,
-        audience=tuple(dict.fromkeys((*one.audience, *other.audience))),
+        audience=(one.audience[0], *sorted({*one.audience[1:], *other.audience[1:]})),
         profiles=tuple(sorted({*one.profiles} & {*other.profiles})),
         leeway=max(one.leeway, other.leeway),
         started=min(one.started, other.started),

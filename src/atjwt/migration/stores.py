@@ -8,8 +8,9 @@
 What is wrong with one is a `LedgerError`, whose text says what to do and holds no password.
 """
 
+import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final
+from typing import Final, TypeAlias
 
 from atjwt.errors import ConfigurationError
 from atjwt.migration.account import Account
@@ -20,9 +21,13 @@ from atjwt.migration.store import LedgerError, Memory, Store
 __all__ = ["LedgerError", "Memory", "Store", "open_store", "read_ledgers"]
 
 
-def open_store(url: str) -> Store:
+Clock: TypeAlias = Callable[[], float]
+
+
+def open_store(url: str, *, clock: Clock = time.time) -> Store:
     """The store that a URL names; nothing is opened or made before it is used.
 
+    clock: seconds since 1970, by which it tells what is old.
     Raises ConfigurationError: the URL names none. LedgerError: an extra is not installed.
     """
     scheme, colon, _ = url.partition(":") if isinstance(url, str) else ("", "", "")
@@ -31,7 +36,7 @@ def open_store(url: str) -> Store:
             ["a ledger is named by a URL such as sqlite:///ledger.db, redis://host/0, stdout: or"
              " lines:FILE"]
         )  # fmt: skip
-    return _OPENERS[scheme](url)
+    return _OPENERS[scheme](url, clock)
 
 
 def read_ledgers(urls: Iterable[str]) -> Account:
@@ -62,7 +67,7 @@ def read_ledgers(urls: Iterable[str]) -> Account:
     return whole
 
 
-def _sqlite(url: str) -> Store:
+def _sqlite(url: str, clock: Clock) -> Store:
     rest = url.removeprefix("sqlite:")
     path = rest.removeprefix("///")
     if not rest.startswith("///") or not path.strip("/") or path.endswith("/"):
@@ -72,33 +77,33 @@ def _sqlite(url: str) -> Store:
         )  # fmt: skip
     if path.startswith((":memory:", "file:")) or "?" in path or "\0" in path:
         raise ConfigurationError(["sqlite: name a file by its path, without options"])
-    return SqliteStore(path)
+    return SqliteStore(path, clock=clock)
 
 
-def _redis(url: str) -> Store:
+def _redis(url: str, clock: Clock) -> Store:
     try:
         from atjwt.migration.redis_store import RedisStore
     except ImportError as error:
         if error.name != "redis":
             raise
         raise LedgerError('a ledger in Redis takes an extra: pip install "atjwt[redis]"') from None
-    return RedisStore(url)
+    return RedisStore(url, clock=clock)
 
 
-def _lines(url: str) -> Store:
+def _lines(url: str, clock: Clock) -> Store:
     path = url.removeprefix("lines:")
     if not path or "\0" in path:
         raise ConfigurationError(["lines: name a file, lines:FILE, or stdin, lines:-"])
-    return LinesStore(path)
+    return LinesStore(path, clock=clock)
 
 
-def _stdout(url: str) -> Store:
+def _stdout(url: str, clock: Clock) -> Store:
     if url != "stdout:":
         raise ConfigurationError(["stdout: nothing stands after the colon"])
-    return StdoutStore()
+    return StdoutStore(clock=clock)
 
 
-_OPENERS: Final[Mapping[str, Callable[[str], Store]]] = {
+_OPENERS: Final[Mapping[str, Callable[[str, Clock], Store]]] = {
     "sqlite": _sqlite, "redis": _redis, "rediss": _redis, "lines": _lines, "stdout": _stdout,
 }  # fmt: skip
 """By the scheme of the URL."""

@@ -49,16 +49,18 @@ class Writer:
         self._most_rows = most_rows
         self._clock = clock
         self._writing = Lock()  # held by whoever writes
-        self._turn = Condition(Lock())  # for the three that follow
+        self._turn = Condition(Lock())  # for the four that follow
         self._thread: Thread | None = None
         self._asked = self._done = 0
+        self._begun: Heartbeats = {}  # not written yet
         self._pending = Batch()
-        self._alive: Heartbeats = {}  # as written last
+        self._alive: Heartbeats = {}  # and not said to have stopped
         self._is_failing = self._is_held = False
 
     def begin(self) -> None:
         """Sees to it that the thread runs."""
         with self._turn:
+            self._begun |= self._heartbeats(self._clock())
             if self._thread is None and self._interval:
                 self._thread = Thread(target=self._run, name="atjwt-ledger", daemon=True)
                 try:
@@ -100,7 +102,7 @@ class Writer:
                 self._done = asked
                 self._turn.notify_all()
                 now = self._clock()
-                if not self._heartbeats(now):
+                if self._asked == self._done and not self._heartbeats(now):
                     self._thread = None
                     return
                 # Not beyond the end of the hour, so that what is counted belongs to one hour.
@@ -119,8 +121,11 @@ class Writer:
             self._most_rows,
             now,
         )
+        with self._turn:
+            self._alive |= self._begun
+            self._begun = {}
         beats = self._heartbeats(now)
-        for key, beat in self._alive.items():
+        for key, beat in self._alive.items():  # also of what ended before it was written once
             beats.setdefault(key, replace(beat, at=now, stopped=True))
         batch = replace(self._pending, heartbeats=tuple(beats.values()))
         if batch == Batch():
