@@ -93,7 +93,7 @@ def _text(found: "Report", arguments: argparse.Namespace) -> Iterator[str]:
 
 def _api(api: "Api", now: float) -> Iterator[str]:
     yield f"API {safe(api.audience)}, tokens from {safe(api.issuer)}"
-    yield f"  {api.requests:,} requests with good tokens"
+    yield f"  {_counted(api.requests, 'request')} with good tokens"
     yield ""
     yield from table(
         ("PROFILE", "PERMISSIONS", "KIND", "REQUESTS", "SHARE", "LAST 2 H", "FIRST SEEN",
@@ -144,13 +144,13 @@ def _clients(clients: Sequence["Client"], now: float) -> Iterator[str]:
 
 
 def _old(api: "Api", last: "Step", now: float) -> Iterator[str]:
-    what = f"old tokens, {last.before}, from before it was set to {last.after}"
+    what = f"old tokens ({last.before}, from before it was set to {last.after})"
     if api.old_until is None or api.old_until <= now:
-        yield f"  none of the {what}, is alive by what is in the ledger"
-    else:
-        alive = len({one.client_id for one in api.clients if one.old and one.expires > now})
-        clients = "1 client" if alive == 1 else f"{alive:,} clients"
-        yield f"  {what}: alive until {_when(api.old_until)} at the latest, of {clients}"
+        yield from prose(f"{what}: none is alive, by what is in the ledger")
+        return
+    alive = len({one.client_id for one in api.clients if one.old and one.expires > now})
+    until = f"until {_when(api.old_until)} at the latest"
+    yield from prose(f"{what}: alive {until}, of {_counted(alive, 'client')}")
 
 
 # --- The rest -------------------------------------------------------------------------------------
@@ -243,6 +243,10 @@ def _next(found: "Report", arguments: argparse.Namespace) -> str:
 def _more(count: int) -> Iterator[str]:
     if count > _MOST:
         yield f"  and {count - _MOST:,} more, which --json has"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def _yes(it_is: bool) -> str:  # noqa: FBT001 - a value, not a switch
