@@ -253,6 +253,17 @@ def test_json_says_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     assert facts["pipelines"].keys() >= {"gateways", "logs"}
 
 
+def test_nothing_in_a_ledger_moves_the_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    """Names come from elsewhere; they are printed with their escapes."""
+    url = kept(account([use()], beats=[beat("web\x1b[2J\r1", profiles=("auth0",))]))
+    for word in ("plan", "report"):
+        options = ["--to", "rfc9068", *OFFLINE] if word == "plan" else []
+        main(["migrate", word, *([API] if options else []), *options, "--ledger", url])
+        out = capsys.readouterr().out
+        assert "web\\x1b[2J\\r1" in out
+        assert out.replace("\n", "").isprintable()
+
+
 def test_many_machines_are_cut(capsys: pytest.CaptureFixture[str]) -> None:
     """The rest is in the JSON; what needs no fix has none."""
     uses = [use(kind="client", client_id=f"c{number:02}") for number in range(22)]

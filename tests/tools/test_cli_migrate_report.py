@@ -185,6 +185,7 @@ def test_ledgers_are_read_as_one(
     """By argument or by the environment; arguments are given back in what to type next."""
     one, other = kept(account([use(1)]), "a.db"), kept(account([use(2)]), "b.db")
     code, out, _ = run(capsys, "--ledger", one, "--ledger", other)
+    assert " OLD" not in out
     assert (code, "  3 requests with good tokens\n" in out) == (0, True)
     assert out.endswith(
         f"plan {API} --to rfc9068 --ledger sqlite:///a.db --ledger sqlite:///b.db\n"

@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from typing import Any, cast
 
 import pytest
+from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -21,6 +22,8 @@ from atjwt.core.policy import ALLOWED, Policy, Ways
 from atjwt.core.principal import Principal
 from atjwt.core.shortfall import Shortfall
 from atjwt.errors import Reason
+from atjwt.fastapi import AccessTokenScheme
+from atjwt.guards import coverage
 from atjwt.issuer import LocalIssuer
 from atjwt.issuer.tokens import Dialect as Name
 from atjwt.migration import ManagementApi, ManagementError
@@ -395,6 +398,7 @@ def test_tokens_that_do_not_fit_the_settings_should_be_known() -> None:
         beats=[beat()],
     )
     assert noted(planned(whole=whole)) == [
+        "no app was looked at, so its guards may be in the way",
         "7 requests of late had rfc9068 tokens, though access_token_authz is set",
         "machines come without permissions claim: job",
         "there are more clients than the ledger tells apart",
@@ -503,6 +507,18 @@ def test_guards_that_could_be_met_no_more(policy: Policy, blocks: str, notes: st
     assert not any("meet it" in text for text in [*there[0], *there[1]])
     same = of_routes(policy | S, "rfc9068_profile", setting("access_token"))
     assert not any("by permission" in text for text in [*same[0], *same[1]])
+
+
+def test_guards_by_dependency_are_looked_at_too() -> None:
+    """As in FastAPI; each with all that must be met on the way, and by whom tokens are looked at."""
+    server = ResourceServer(audience=API, issuers=[TrustedIssuer.auth0("acme.eu.auth0.com")])
+    auth = AccessTokenScheme(server)
+    app = FastAPI(openapi_url=None, dependencies=[auth.requires(S)])
+    app.add_api_route("/a", lambda: "a", dependencies=[auth.requires(A)])
+    (route,) = coverage(app).routes
+    assert (set(route.policies), route.servers) == ({S, A}, (server,))
+    (text,) = told(planned("rfc9068_profile", apps=[app]), "routes")
+    assert text.startswith("GET /a asks for has_permission('a') & has_scope('s'): nobody could")
 
 
 def test_with_the_claim_nothing_is_lost() -> None:

@@ -137,6 +137,8 @@ def test_where_only_permissions_change_they_tell_what_is_old() -> None:
     api = only(account([use(1), use(1, permissions=False, expires=NOW + 9)], steps=[step]))
     assert [(one.permissions, one.old) for one in api.clients] == [(True, True), (False, False)]
     assert api.old_until == NOW + DAY
+    other = only(account([use(profile="rfc9068")], steps=[step]))
+    assert (other.clients[0].old, other.old_until) == (False, None)
 
 
 def test_after_an_undo_the_new_profile_is_the_old_one() -> None:

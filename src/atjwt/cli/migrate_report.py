@@ -129,13 +129,14 @@ def _shares(hours: Sequence["Hour"]) -> Iterator[str]:
 
 
 def _clients(clients: Sequence["Client"], now: float) -> Iterator[str]:
+    some_old = any(one.old for one in clients)
     yield from table(
         ("CLIENT", "KIND", "PROFILE", "PERMISSIONS", "REQUESTS", "LAST 2 H", "LAST SEEN",
-         "ALIVE UNTIL", "OLD"),
+         "ALIVE UNTIL", *["OLD"] * some_old),
         [
             (one.client_id, one.kind, one.profile, _yes(one.permissions), f"{one.requests:,}",
              f"{one.recent:,}", _when(one.last), _alive(one.expires, now),
-             "old" if one.old else "")
+             *["old" if one.old else ""] * some_old)
             for one in clients[:_MOST]
         ],
         right=("REQUESTS", "LAST 2 H"),

@@ -20,7 +20,7 @@ _WIDEST: Final = 100
 def show(lines: Iterable[str]) -> None:
     """Prints lines, in whatever encoding stdout has."""
     encoding = sys.stdout.encoding or "utf-8"
-    text = "\n".join(line.rstrip() for line in lines)
+    text = "\n".join(safe(line.rstrip()) for line in lines)
     print(text.encode(encoding, "backslashreplace").decode(encoding))
 
 

@@ -156,6 +156,5 @@ def is_old(before: Dialect, after: Dialect, profile: str, *, permissions: bool) 
 
     profile: the name of its profile. permissions: whether it has the claim.
     """
-    if before.profile is not after.profile:
-        return profile == before.profile.name
-    return permissions == before.permissions
+    told_apart = before.profile is not after.profile or permissions == before.permissions
+    return profile == before.profile.name and told_apart

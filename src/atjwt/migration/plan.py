@@ -121,8 +121,7 @@ def plan(
         for issuer in told:
             found += past_findings(standing(whole, Api(issuer, api.identifier)), api.dialect)
         found += fleet_findings(fleet, accepting(api.dialect, after), now)
-        for app in apps:
-            found += app_findings(_routes(app), api, after, told)
+        found += [*_apps(apps, api, after, told)]
         found += token_findings(api, uses, now)
         found += [note("ledger", doubt) for doubt in doubts(account, now)]
     machines = _machines(uses, now)
@@ -148,6 +147,18 @@ def plan(
         machines=machines,
         ledgers=ledgers(account, now),
     )
+
+
+def _apps(
+    apps: Iterable[object], api: ApiSetting, after: Dialect, issuers: Collection[str]
+) -> Iterator[Finding]:
+    looked = False
+    for app in apps:
+        looked = True
+        yield from app_findings(_routes(app), api, after, issuers)
+    if not looked:
+        yield note("routes", "no app was looked at, so its guards may be in the way",
+                   "name it: --app module:app")  # fmt: skip
 
 
 def _routes(app: object) -> tuple[GuardedRoute, ...]:
