@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -289,6 +290,9 @@ def test_what_a_process_holds_is_bounded(issuer: LocalIssuer, clock: Clock) -> N
     uses = told(ledger).uses
     assert sum(use.requests for use in uses.values()) == 120
     assert len(uses) == 3
+    who = server.verify_sync(tokens[0])
+    counters = {ledger.tally.accepted(API, replace(who, client_id=f"{n}"), NOW) for n in range(90)}
+    assert len(counters) == 1
     for hours in range(1, 4):  # once they have expired, others take their place
         clock.now = NOW + hours * 2 * HOUR
         ledger.flush()
