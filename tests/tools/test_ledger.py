@@ -488,6 +488,17 @@ def test_the_thread_begins_with_the_first_request(issuer: LocalIssuer, clock: Cl
     assert sum(use.requests for use in store.read().uses.values()) == 2
 
 
+def test_it_writes_when_the_hour_ends(issuer: LocalIssuer, clock: Clock) -> None:
+    """However long the interval is, so that what is counted belongs to one hour."""
+    clock.now = THIS_HOUR + HOUR - 0.01
+    store = Away()
+    ledger = Ledger(store, service="orders", interval=30, clock=clock)
+    server = serving(issuer, clock, ledger)
+    server.start()
+    eventually(lambda: len(store.batches) >= 2)
+    ledger.close()
+
+
 def test_an_idle_app_reports(issuer: LocalIssuer, clock: Clock) -> None:
     """From its start to its end, without one request."""
     store = Away()
