@@ -79,6 +79,9 @@ _SENTENCES: Final = {
     sqlite3.SQLITE_NOTADB: "is a file of something else: name another one",
 }
 
+_CANNOT_MAKE: Final = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
+"""What a reader meets where the files that readers and writers share cannot be made."""
+
 
 class SqliteStore:
     """A store in a file. See `atjwt.migration.store.Store`.
@@ -187,13 +190,16 @@ class SqliteStore:
         try:
             connection.execute("BEGIN")
             connection.execute("PRAGMA schema_version").fetchone()
-        except sqlite3.OperationalError:
+        except sqlite3.Error as error:
             connection.close()
-            if Path(f"{self.path}-wal").exists():
+            if error.sqlite_errorcode & 0xFF not in _CANNOT_MAKE or self._has_wal():
                 raise
-            connection = self._connect("ro&immutable=1")  # on a disk where nothing can be made
+            connection = self._connect("ro&immutable=1")  # nothing changes on such a disk
             connection.execute("BEGIN")
         return connection
+
+    def _has_wal(self) -> bool:
+        return Path(f"{self.path}-wal").exists()
 
     def _connect(self, mode: str) -> sqlite3.Connection:
         return sqlite3.connect(
