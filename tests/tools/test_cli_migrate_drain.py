@@ -329,7 +329,8 @@ def test_what_cannot_be_attested_is_in_the_way(desk: Desk) -> None:
     code, out, _ = desk("enforce")
     assert code == 1
     assert out == HEAD + (
-        "not attested: silent, and so perhaps with counts not yet written: orders (b:2)\n"
+        "not attested: silent, and so perhaps with counts not yet written: orders (b:2): end them in "
+        "order, or make sure that they are gone\n"
         "not attested: 2 counts were lost, and nobody knows of which tokens\n\n"
         "Leave the accepted profiles as they are (--unattested takes it upon yourself).\n"
     )

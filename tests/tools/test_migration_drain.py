@@ -111,6 +111,7 @@ def test_a_lifetime_that_was_lowered_just_before_is_not_forgotten() -> None:
     assert found.longer == found.at - 10
     old = use(START - 40 * DAY, lifetime=7 * DAY)
     assert moment(account(old), step()).at == END
+    assert moment(account(old, week, use(START, client_id="x")), step()).at == found.at
     assert moment(account(use(START + 5, lifetime=7 * DAY, expires=START + 10)), step()).at == (
         START + 7 * DAY + 60 + 10
     )
@@ -264,6 +265,7 @@ def test_old_tokens_that_are_issued_after_the_switch_are_told() -> None:
 
 def test_what_is_odd_is_told() -> None:
     """Longer lifetimes, clocks that are ahead, ledgers that nobody wrote to since."""
+    assert not state_of(now=START - 60).notes
     longer = state_of(use(START - 60, lifetime=7 * DAY))
     assert "a lifetime was lowered" in longer.notes[0]
     assert (

@@ -157,6 +157,14 @@ def test_old_tokens_that_are_refused_since_are_counted() -> None:
     assert shop.enforce().refused == 0
 
 
+def test_an_instance_that_fell_silent_later_has_attested() -> None:
+    """It has reported since the moment; whatever it saw before is written."""
+    shop = Shop(beat(NOW - 5), beat(END, "b:2"))
+    shop.clock.now = NOW + 90
+    shop.ledger.write(Batch(heartbeats=(beat(NOW + 90),)))
+    assert shop.enforce().unattested == ()
+
+
 def test_nobody_at_all_enforces_nothing() -> None:
     """Though it is taken upon oneself."""
     assert Shop(beat(START)).enforce(unattested=True).enforced is None

@@ -147,6 +147,7 @@ def test_what_the_answer_leaves_out_is_the_default() -> None:
     proposal = world.propose()
     assert (proposal.before.name, proposal.lifetime) == ("access_token", DAY)
     assert World(token_lifetime="1", token_lifetime_for_web=-1).propose().lifetime == DAY
+    assert World(name=None).propose().name == ""
     assert World(token_lifetime=10**400).propose().lifetime == 7_200
     assert proposal.request == (
         "PATCH",
