@@ -15,6 +15,7 @@ from atjwt.issuer import LocalIssuer
 from atjwt.migration import ManagementApi, ManagementError
 from atjwt.migration.account import Batch
 from atjwt.migration.dialects import DIALECTS
+from atjwt.migration.instances import is_live
 from atjwt.migration.management import Answer
 from atjwt.migration.proposal import Proposal, Terms, propose_switch, propose_undo
 from atjwt.migration.standing import InTheWay, api_of, standing
@@ -223,6 +224,14 @@ def test_instances_that_would_refuse_stand_in_the_way(beats: list[Any], says: st
         says.replace("\\", "") in note for note in world.propose(despite_instances=True).notes
     )
     assert world.switch(despite_instances=True).switched is not None
+
+
+@pytest.mark.parametrize(("interval", "live"), [(1.0, 15), (5.0, 15), (10.0, 30), (60.0, 180)])
+def test_an_instance_is_live_for_three_intervals(interval: float, live: int) -> None:
+    """And for a quarter of a minute at the least: a busy process is late now and then."""
+    assert is_live(beat(START - live, interval=interval), START)
+    assert not is_live(beat(START - live - 1, interval=interval), START)
+    assert not is_live(beat(START, stopped=True), START)
 
 
 def test_of_many_instances_some_are_named() -> None:

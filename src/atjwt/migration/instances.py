@@ -1,7 +1,8 @@
 """Who judges the tokens of an API, as the heartbeats tell: live or silent, and what is accepted.
 
-An instance is *live* until three of its intervals have passed without a word, and *silent* from then
-on: it may have been killed, or its ledger cannot be reached. One that stopped in order is neither.
+An instance is *live* until three of its intervals, or 15 s, have passed without a word, and *silent*
+from then on: it may have been killed, or its ledger cannot be reached. One that stopped in order is
+neither.
 """
 
 from collections.abc import Iterable
@@ -12,6 +13,7 @@ from atjwt.migration.account import Account, Heartbeat
 from atjwt.migration.standing import Api
 
 _MISSED: Final = 3  # heartbeats, after which an instance is silent
+_SOON: Final = 15  # seconds that any instance is given
 _SKEW: Final = 60  # seconds by which clocks of hosts may differ before it is told
 
 
@@ -40,7 +42,7 @@ def _all_of(account: Account, api: Api) -> list[Heartbeat]:
 
 def is_live(beat: Heartbeat, now: float) -> bool:
     """Whether it has reported lately. now: seconds since 1970."""
-    return not beat.stopped and now - beat.at <= _MISSED * beat.interval
+    return not beat.stopped and now - beat.at <= max(_MISSED * beat.interval, _SOON)
 
 
 def accepts(beat: Heartbeat, profile: Profile) -> bool:
