@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from atjwt import ConfigurationError
@@ -152,6 +152,7 @@ def test_steps_between_dialects_that_this_version_does_not_know_are_left_out() -
 # --- A world in which tokens are issued and come --------------------------------------------------
 
 
+@settings(deadline=None)
 @given(
     lifetime=st.floats(1, 500),
     margin=st.floats(0, 60),
@@ -186,6 +187,7 @@ def test_no_old_token_is_valid_at_the_moment(
         assert not is_valid or at + of_instance == pytest.approx(exp + leeway)
 
 
+@settings(deadline=None)
 @given(
     tokens=st.lists(
         st.tuples(

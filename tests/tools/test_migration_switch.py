@@ -3,6 +3,7 @@
 import json
 import time
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from starlette.testclient import TestClient
 from atjwt import ConfigurationError
 from atjwt.issuer import LocalIssuer
 from atjwt.migration import ManagementApi, ManagementError
-from atjwt.migration.account import Batch
+from atjwt.migration.account import Account, Batch, Origin
 from atjwt.migration.dialects import DIALECTS
 from atjwt.migration.instances import is_live
 from atjwt.migration.management import Answer
@@ -266,6 +267,26 @@ def test_what_is_odd_about_instances_is_told() -> None:
     assert "orders (c:3)" in ahead
     assert "https://login.shop.test/" in other
     assert world.propose(issuer="https://login.shop.test/").api.issuer != ISSUER
+
+
+def test_a_ledger_that_nobody_writes_to_is_told() -> None:
+    """The others may be fresh; what it lacks is not seen."""
+    world = World()
+    world.clock.now += 3_600
+    whole = replace(world.ledger.peek(), heartbeats=(beat(world.clock()),))
+    fresh = (Origin("fresh.db", "f", world.clock()), *whole.origins)
+
+    def notes(account: Account) -> tuple[str, ...]:
+        return propose_switch(
+            API, "rfc9068", management=world.tenant.management(), account=account,
+            now=world.clock(),
+        ).notes  # fmt: skip
+
+    assert notes(replace(whole, origins=fresh)) == ()
+    world.clock.now += 1
+    assert notes(replace(whole, origins=fresh)) == (
+        "memory was last written to at 2026-09-21 14:13:20 UTC: what came since is not in it",
+    )
 
 
 def test_undo_needs_instances_that_accept_the_old_profile() -> None:
