@@ -244,6 +244,28 @@ def test_old_tokens_that_are_issued_on_are_told(desk: Desk) -> None:
     assert "is set to" not in desk("drain", "--no-wait")[1]
 
 
+def test_a_long_wait_says_less(desk: Desk) -> None:
+    """A line in a quarter of an hour, until an hour is left."""
+    desk.ledger.record(step(at=START + 1, audience="x", lifetime=7_200.0, margin=0.0))
+    desk.clock.now = START + 1
+    desk.ledger.write(Batch())
+    _, out, _ = desk("drain", "x")
+    left = [line.split()[0] for line in out.splitlines() if line.endswith(" left")]
+    assert left[:3] == ["02:00:10", "01:45:10", "01:30:10"]
+    assert len(left) == 5 + 60
+
+
+def test_exactly_twenty_clients_are_all(desk: Desk) -> None:
+    """In columns as wide as the longest is."""
+    for number in range(19):
+        desk.ledger.write(Batch(uses=use(START, client_id="c" * (number + 1))))
+    _, out, _ = desk("drain", "--no-wait")
+    lines = [line for line in out.splitlines() if " requests  last " in line]
+    assert len(lines) == 20
+    assert len({line.index(" requests") for line in lines}) == 1
+    assert " more" not in out
+
+
 def test_many_clients_are_cut(desk: Desk) -> None:
     """Twenty are listed, whatever they are called: a client id is any text (T52)."""
     for number in range(25):
@@ -320,6 +342,9 @@ def test_the_setting_to_change_and_who_has_it(desk: Desk) -> None:
     desk.ledger.write(Batch(heartbeats=(beat(now, profiles=("rfc9068",)),)))
     assert desk("enforce") == (0, DONE, "")
     assert desk.ledger.names() == ["switched", "enforced"]
+    assert json.loads(desk("enforce", "--json")[1])["enforced_at"] == now
+    desk.ledger.write(Batch(heartbeats=(wide,)))  # somebody has rolled it back
+    assert desk("enforce") == (0, HEAD + MAY + have + who + again, "")
 
 
 def test_what_cannot_be_attested_is_in_the_way(desk: Desk) -> None:

@@ -204,6 +204,26 @@ def test_json_for_programs(desk: Desk) -> None:
     }
 
 
+def test_json_of_what_others_did(desk: Desk) -> None:
+    """What was settled and what they changed; no request where we send none."""
+    desk.tenant.settings["token_dialect"] = "rfc9068_profile"
+    desk.ledger.record(step("begun", at=START - 9))
+    desk.tenant.meanwhile = {2: {"scopes": []}}
+    facts = json.loads(desk("undo", API, "--yes", "--json")[1])
+    at = desk.ledger.peek().steps[1].at
+    assert facts["settled"] == [
+        {"step": "switched", "before": "access_token", "after": "rfc9068_profile", "at": at}
+    ]
+    desk.ledger.write(Batch(heartbeats=(beat(desk.clock()),)))
+    desk.tenant.meanwhile = {len(desk.tenant.sent) + 2: {
+        "token_dialect": "rfc9068_profile", "name": "Other",
+    }}  # fmt: skip
+    facts = json.loads(desk("switch", API, "--to", "rfc9068", "--external", "--yes", "--json")[1])
+    assert (facts["request"], facts["changed"], facts["external"]) == (None, ["name"], True)
+    facts = json.loads(desk("switch", API, "--to", "rfc9068", "--json")[1])
+    assert (facts["action"], facts["request"]) == ("nothing", None)
+
+
 def test_what_is_set_already_needs_no_yes(desk: Desk) -> None:
     """There is nothing to do; exit code 0."""
     desk.tenant.settings["token_dialect"] = "rfc9068_profile"
@@ -427,6 +447,8 @@ def test_a_change_that_was_made_is_recorded_as_told(desk: Desk, at: str, shown: 
     facts = json.loads(out)
     assert (facts["before"], facts["after"]) == ("rfc9068_profile", "access_token")
     assert facts["drained_at"] == facts["switched_at"] + 3_600 + 60 + 10
+    told = json.loads(desk("undo", API, "--at", "now", "--json")[1])
+    assert (told["switched_at"], told["drained_at"]) == (None, None)
     code, out, _ = desk("undo", API, "--at", "now")
     assert (code, out) == (
         0, f"note: the ledger has it so since {when(facts['switched_at'])}: nothing to do\n",
