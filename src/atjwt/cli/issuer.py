@@ -18,7 +18,7 @@ from urllib.parse import quote
 from atjwt.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from atjwt.issuer import LocalIssuer, Setup, User
+    from atjwt.issuer import LocalIssuer, Setup
 
 # Spelled here too, so that `--help` need not load the issuer; a test compares them with it.
 DIALECTS: Final = (
@@ -238,14 +238,10 @@ def _trust(issuer: "LocalIssuer") -> str:
 def _login(issuer: "LocalIssuer") -> str:
     client_id = json.dumps(issuer.spa_client_id)
     users = (
-        f"  as {user.name}, who may {' '.join(_rights(user, issuer.audience)) or 'do nothing'}"
+        f"  as {user.name}, who may {' '.join(issuer.assigned(user)) or 'do nothing'}"
         for user in issuer.users
     )
     return "\n".join((f"  auth.install(app, docs_client_id={client_id})", *users))
-
-
-def _rights(user: "User", audience: str) -> tuple[str, ...]:
-    return user.permissions_at.get(audience, user.permissions)
 
 
 def _curl_any(issuer: "LocalIssuer") -> str:

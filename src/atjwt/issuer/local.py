@@ -156,6 +156,11 @@ class LocalIssuer:
         """Who can log in, and what each may do."""
         return self._authority.users
 
+    def assigned(self, user: User) -> list[str]:
+        """What a user may do at the main API, as it is at the moment."""
+        main = self._authority.main
+        return [] if main is None else self._authority.assigned(user, main)
+
     @property
     def dialect(self) -> Dialect:
         """The main API's setting. `token` does not follow it: a test says which dialect it means."""

@@ -70,9 +70,8 @@ class KeyRings:
         return {"keys": [key for ring in self._all() for key in ring.jwks()["keys"]]}
 
     def rotate(self) -> str:
-        """Rotates every ring. Returns the kid that signs by the issuer's algorithm from now on."""
-        for ring in self._all():
-            ring.rotate()
+        """Rotates every ring, or none. Returns the kid that signs by the issuer's algorithm then."""
+        KeyRing.rotate_all(self._all())
         return self.main.current.kid
 
     def withdraw(self, kid: str | None = None) -> str:
