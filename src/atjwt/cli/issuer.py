@@ -62,13 +62,14 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     parser.add_argument(
         "--config",
         metavar="FILE",
-        help="APIs, users, clients and grants to begin with, as TOML (default: built-in ones)",
+        help="APIs, users, clients, grants and organizations to begin with, as TOML (default: "
+        "built-in ones)",
     )
     parser.add_argument(
         "--state",
         metavar="FILE",
-        help="keep APIs, signing keys and client secrets in this SQLite file, for the next run; "
-        "readable by its owner alone (default: in memory)",
+        help="keep APIs, client grants, signing keys and client secrets in this SQLite file, for the "
+        "next run; readable by its owner alone (default: in memory)",
     )
     _add_settings(parser)
     parser.add_argument(

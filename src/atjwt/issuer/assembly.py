@@ -18,6 +18,7 @@ from atjwt.issuer.clients import secrets_of
 from atjwt.issuer.faults import Switchboard
 from atjwt.issuer.grants import Grants
 from atjwt.issuer.keys import ALGORITHMS
+from atjwt.issuer.organizations import Organizations
 from atjwt.issuer.rings import KeyRings
 from atjwt.issuer.setup import AUDIENCE, Setup
 from atjwt.issuer.store import Store
@@ -80,6 +81,9 @@ def build_authority(plan: Plan, store: Store) -> Authority:
         secrets=secrets_of(setup.clients, store),
         grants=grants,
         users=setup.users,
+        organizations=Organizations(
+            known=setup.organizations, with_names=setup.with_organization_names
+        ),
     )
 
 

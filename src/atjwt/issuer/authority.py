@@ -12,6 +12,7 @@ from atjwt.issuer.apis import Apis
 from atjwt.issuer.clients import Client, Grant
 from atjwt.issuer.faults import Switchboard
 from atjwt.issuer.grants import Grants
+from atjwt.issuer.organizations import Organizations
 from atjwt.issuer.rights import assigned_to, granted_by, user_scopes
 from atjwt.issuer.rings import KeyRings
 from atjwt.issuer.store import Store
@@ -37,6 +38,7 @@ class Authority:
     secrets: Mapping[str, str] = field(repr=False)
     grants: Grants
     users: tuple[User, ...]
+    organizations: Organizations
 
     @property
     def main(self) -> Api | None:

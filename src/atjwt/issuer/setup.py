@@ -1,4 +1,5 @@
-"""What an issuer begins with: APIs, users, clients, grants. What is not given is built in.
+"""What an issuer begins with: APIs, users, clients, grants. What is not given is built in. There are
+no organizations but those that are given.
 
 APIs      one, with the scopes that the users and the machine have; RBAC is on
 users     a clerk who may read and a manager who may do everything
@@ -16,6 +17,7 @@ from typing import Final, Self, TypeAlias
 from atjwt.errors import ConfigurationError
 from atjwt.issuer.clients import APP, EVERY_API, MACHINE, MANAGER, Client, Grant
 from atjwt.issuer.members import creation_problems, kept_problems
+from atjwt.issuer.organizations import Organization
 from atjwt.issuer.tokens import MACHINE_SCOPES
 from atjwt.issuer.users import USERS, User, checked
 
@@ -35,9 +37,11 @@ Settings: TypeAlias = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
-    """APIs, users, clients and grants to begin with; where there are none, the built-in ones.
+    """APIs, users, clients and the rest to begin with; where there are none, the built-in ones.
 
     apis: their settings; the first is the issuer's main API. `read_setup` reads a file.
+    with_organization_names: whether requests may name an organization by its name, and tokens have
+        `org_name` (Auth0's tenant setting `allow_organization_name_in_authentication_api`).
     Raises ConfigurationError: every setting that is wrong.
     """
 
@@ -45,6 +49,8 @@ class Setup:
     users: tuple[User, ...] = ()
     clients: tuple[Client, ...] = ()
     grants: tuple[Grant, ...] = ()
+    organizations: tuple[Organization, ...] = ()
+    with_organization_names: bool = False
 
     def __post_init__(self) -> None:
         problems = [
