@@ -18,6 +18,7 @@ MANAGEMENT = f"{BASE}api/v2/"
 AT = "/api/v2/resource-servers"
 VERBS = ("read", "create", "update", "delete")
 SCOPES = [f"{verb}:{what}" for what in ("resource_servers", "client_grants") for verb in VERBS]
+SCOPES += [f"{verb}:signing_keys" for verb in VERBS[:3]]
 DEFAULTS = {
     "scopes": [],
     "allow_offline_access": False,

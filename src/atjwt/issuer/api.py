@@ -13,10 +13,10 @@ from typing import Final, cast
 
 from atjwt.issuer.tokens import Dialect
 
-MANAGEMENT_SCOPES: Final = tuple(
-    f"{verb}:{things}"
-    for things in ("resource_servers", "client_grants")
-    for verb in ("read", "create", "update", "delete")
+MANAGEMENT_SCOPES: Final = (
+    *(f"{verb}:resource_servers" for verb in ("read", "create", "update", "delete")),
+    *(f"{verb}:client_grants" for verb in ("read", "create", "update", "delete")),
+    *(f"{verb}:signing_keys" for verb in ("read", "create", "update")),
 )
 """The scopes of the issuer's own Management API."""
 

@@ -211,6 +211,14 @@ class KeyRing:
             keys = (ring.current, ring.next, *ring.previous, *self._twins)
             return [key for key in keys if key.kid not in ring.withdrawn]
 
+    def stages(self) -> list[tuple[str, str, bool]]:
+        """Key id, stage (`current`, `next`, `previous`) and whether withdrawn, of every key."""
+        with self._lock:
+            ring = self._ring
+        stages = [(ring.current, "current"), (ring.next, "next")]
+        stages += [(key, "previous") for key in ring.previous]
+        return [(key.kid, stage, key.kid in ring.withdrawn) for key, stage in stages]
+
     def jwks(self) -> dict[str, list[dict[str, str]]]:
         """The published keys as a JWK Set (RFC 7517 section 5)."""
         return {"keys": [key.jwk() for key in self.published()]}

@@ -26,6 +26,7 @@ from atjwt.issuer.authority import Authority
 from atjwt.issuer.bodies import read_body
 from atjwt.issuer.management_grants import GRANT_ACTIONS
 from atjwt.issuer.management_guard import ManagementGuard, error_body
+from atjwt.issuer.management_keys import KEY_ACTIONS
 from atjwt.issuer.management_request import (
     PAGES,
     Action,
@@ -169,4 +170,5 @@ _ACTIONS: Final[tuple[Entry, ...]] = (
     ("PATCH", ITEM, "update:resource_servers", _change, "changes settings, such as token_dialect"),
     ("DELETE", ITEM, "delete:resource_servers", _remove, "removes an API"),
     *GRANT_ACTIONS,
+    *KEY_ACTIONS,
 )
