@@ -122,8 +122,10 @@ def test_removing_an_api_removes_its_grants(issuer: LocalIssuer, client: TestCli
     grant = _of(client)
     client.delete(f"{AT}/{grant['id']}")
     assert _token(issuer, NEW).json()["error"] == "access_denied"
+    assert list(issuer._authority.store.all("removed grant")) == [grant["id"]]
     client.delete(f"{APIS}/{NEW}")
     assert client.get(AT).json() == before
+    assert issuer._authority.store.all("removed grant") == {}
     _made(client)
     assert _token(issuer, NEW).status_code == 200
     assert client.get(f"{AT}/{grant['id']}").status_code == 404
@@ -392,8 +394,9 @@ def test_a_removed_grant_can_be_made_again(tmp_path: Path) -> None:
         client.delete(f"{AT}/{_of(client, API)['id']}")
         client.post(AT, json={"client_id": "local-machine", "audience": API, "scope": ["a"]})
         before = client.get(AT).json()
-    with _run(path) as (_, client):
+    with _run(path) as (issuer, client):
         assert client.get(AT).json() == before
+        assert issuer._authority.store.all("removed grant") == {}
         assert _of(client, API)["scope"] == ["a"]
 
 

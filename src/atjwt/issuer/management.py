@@ -1,4 +1,4 @@
-"""`/api/v2/resource-servers`: the part of Auth0's Management API that an API's profile is set by.
+"""The Management API, and of it `/api/v2/resource-servers`, by which an API's profile is set.
 
     GET     /resource-servers        read:resource_servers      a page of them, or all of it with totals
     POST    /resource-servers        create:resource_servers    201
@@ -8,6 +8,7 @@
 
 `{id}` is an id or a URL-encoded identifier. Auth0's OpenAPI file says 201 for PATCH; every recorded
 answer says 200, and so does this. Errors are `{"statusCode", "error", "message", "errorCode"?}`.
+Client grants are in `atjwt.issuer.management_grants`, signing keys in `atjwt.issuer.management_keys`.
 """
 
 from collections.abc import Awaitable, Callable, Mapping

@@ -101,7 +101,7 @@ def read_query(query: str, parameters: Mapping[str, Parameter]) -> Query:
     unknown = sorted(sent.keys() - parameters.keys())
     problems = [f"{named([name])} is no parameter of this request" for name in unknown]
     read: dict[str, Any] = {}
-    for name in parameters.keys() & sent.keys():
+    for name in (name for name in parameters if name in sent):
         try:
             read[name] = parameters[name](sent[name])
         except ValueError as error:
