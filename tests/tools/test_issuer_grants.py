@@ -10,7 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from atjwt.errors import ConfigurationError
-from atjwt.issuer import MANAGEMENT, Client, Grant, LocalIssuer, Setup
+from atjwt.issuer import MANAGEMENT, Client, Grant, LocalIssuer, Setup, User
 from atjwt.issuer.grant_members import change_problems, creation_problems
 from atjwt.issuer.state_file import StateFile
 from tools.login import API, BASE, MANAGER, tokens_of
@@ -113,6 +113,16 @@ def test_they_follow_the_scopes_of_the_main_api(issuer: LocalIssuer, client: Tes
         ["read:orders", "read:stock"],
         ["read:orders", "read:stock", "paint:orders"],
     ]
+
+
+def test_what_is_said_about_an_api_is_all_there_is() -> None:
+    """A user who may do everything everywhere may do, at an API that they name, only what they say."""
+    user = User(subject="u", name="u", permissions_at={API: ("read:orders",)}, everywhere="")
+    issuer = LocalIssuer(issuer=BASE, algorithm="ES256", users=[user])
+    _made(_client(issuer))
+    (new,) = [api for api in issuer._authority.apis.all() if api.identifier == NEW]
+    assert issuer.assigned(user) == ["read:orders"]
+    assert issuer._authority.assigned(user, new) == ["read:items", "write:items"]
 
 
 def test_removing_an_api_removes_its_grants(issuer: LocalIssuer, client: TestClient) -> None:
