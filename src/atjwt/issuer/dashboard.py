@@ -27,13 +27,14 @@ from atjwt.issuer.api import Api
 from atjwt.issuer.apis import Unacceptable
 from atjwt.issuer.authority import Authority
 from atjwt.issuer.bodies import media_type, parameters, read_body
-from atjwt.issuer.dashboard_api import FOR, delete_page, settings_of, settings_page, system_page
+from atjwt.issuer.dashboard_api import delete_page, settings_of, settings_page, system_page
 from atjwt.issuer.dashboard_forms import Typed
 from atjwt.issuer.dashboard_lab import fault_field, fault_of, lab_page
 from atjwt.issuer.dashboard_pages import apis_page, path_of, register_page
 from atjwt.issuer.dashboard_parts import HOME, LAB, REGISTER, message_page
 from atjwt.issuer.dashboard_sample import Sample, callers, sample
 from atjwt.issuer.dashboard_session import Sessions
+from atjwt.issuer.dashboard_token import FOR
 from atjwt.issuer.dashboard_told import DONE, told_of_apis, told_of_keys, told_of_settings
 from atjwt.issuer.markup import printable
 from atjwt.issuer.refusal import Refused

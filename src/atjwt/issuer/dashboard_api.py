@@ -1,6 +1,5 @@
 """The page of one API: its settings, its permissions, and beside them the token that they make."""
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Final
 from urllib.parse import urlencode
@@ -11,13 +10,11 @@ from atjwt.issuer.api import Api
 from atjwt.issuer.dashboard_forms import PROFILES, Typed, profile_of
 from atjwt.issuer.dashboard_pages import path_of, profile_choice, yes_or_no
 from atjwt.issuer.dashboard_parts import HOME, field, form, notice, page, section, tick
-from atjwt.issuer.dashboard_sample import Difference, Part, Sample
+from atjwt.issuer.dashboard_sample import Sample
+from atjwt.issuer.dashboard_token import FOR, token_section
 from atjwt.issuer.markup import Html, element, joined, value_of
 from atjwt.issuer.members import MAX_LIFETIME
 from atjwt.issuer.tokens import shows_permissions
-
-FOR: Final = "for"
-"""The parameter that says for whom the token beside the settings is."""
 
 _NEW_ONLY: Final = (
     "New tokens only: from the next one on. Tokens that are out stay as they are until they expire."
@@ -46,7 +43,7 @@ def settings_page(
     action = f"{path_of(api)}?{urlencode({FOR: chosen})}"
     parts = (
         _settings(action, token, typed, problems),
-        _sample(api, shown, callers, chosen),
+        token_section(path_of(api), api, shown, callers, chosen),
         _permissions(api, token, typed, problems),
     )
     return page(
@@ -132,6 +129,26 @@ def _settings(action: str, token: str, typed: Typed, problems: Mapping[str, str]
         problem=problems.get("token_lifetime"),
         inputmode="numeric",
     )
+    return form(
+        action,
+        token,
+        element("h2", "Access Token Settings", id="access-token-settings"),
+        profile_choice(typed.get("profile", ""), problems.get("profile")),
+        lifetime,
+        element("h2", "RBAC Settings"),
+        _rbac(typed),
+        element(
+            "div",
+            element("button", "Save", class_="main", aria_describedby="new-only"),
+            element("p", _NEW_ONLY, id="new-only", class_="soft"),
+            class_="actions",
+        ),
+        class_="card",
+        aria_labelledby="access-token-settings",
+    )
+
+
+def _rbac(typed: Typed) -> Html:
     rbac = "enforce_policies" in typed
     permissions = "All that the caller may do, in the claim permissions. "
     permissions += (
@@ -153,23 +170,7 @@ def _settings(action: str, token: str, typed: Typed, problems: Mapping[str, str]
             hint=permissions,
         ),
     )
-    return form(
-        action,
-        token,
-        element("h2", "Access Token Settings", id="access-token-settings"),
-        profile_choice(typed.get("profile", ""), problems.get("profile")),
-        lifetime,
-        element("h2", "RBAC Settings"),
-        element("fieldset", element("legend", "RBAC Settings", class_="unseen"), *boxes),
-        element(
-            "div",
-            element("button", "Save", class_="main", aria_describedby="new-only"),
-            element("p", _NEW_ONLY, id="new-only", class_="soft"),
-            class_="actions",
-        ),
-        class_="card",
-        aria_labelledby="access-token-settings",
-    )
+    return element("fieldset", element("legend", "RBAC Settings", class_="unseen"), *boxes)
 
 
 def _permissions(api: Api, token: str, typed: Typed, problems: Mapping[str, str]) -> Html:
@@ -210,101 +211,3 @@ def _scope(name: str, description: str) -> Html:
         class_="small risky",
     )
     return element("tr", element("td", value_of(name), words), element("td", button))
-
-
-def _sample(api: Api, shown: Sample | str, callers: Mapping[str, str], chosen: str) -> Html:
-    links = (
-        element(
-            "a",
-            element("bdi", name),
-            href=f"{path_of(api)}?{urlencode({FOR: key})}#token-heading",
-            aria_current="true" if key == chosen else None,
-        )
-        for key, name in callers.items()
-    )
-    chooser = element("nav", *links, class_="callers", aria_label="Token for")
-    content = (_no_token(shown),) if isinstance(shown, str) else _token(api, shown)
-    return section(
-        "token-heading", "A token with these settings", chooser, *content, class_="card sample"
-    )
-
-
-def _no_token(sentence: str) -> Html:
-    refused = "There is none: the token endpoint refuses, because "
-    return element("p", refused, sentence, ".")
-
-
-def _token(api: Api, shown: Sample) -> tuple[Html, ...]:
-    here = profile_of(api)
-    there = PROFILES["auth0" if here == "rfc9068" else "rfc9068"]
-    rows = (_difference(difference) for difference in shown.differences)
-    columns = (PROFILES[here], there)
-    heads = (element("th", name, scope="col") for name in columns)
-    table = element(
-        "table",
-        element("thead", element("tr", element("th", "In the", scope="col"), *heads)),
-        element("tbody", *rows),
-        class_="differences",
-    )
-    parts = (
-        element("h3", "Header"),
-        _json(shown.header, shown.marked("header")),
-        element("h3", "Claims"),
-        _json(shown.claims, shown.marked("claims")),
-        element(
-            "p",
-            element("mark", element("span", "\N{NOT EQUAL TO} ", class_="sign"), "marked"),
-            f": {there} writes it differently, as below. All else is the same in both profiles.",
-            class_="soft after",
-        ),
-        element("h3", f"What {there} has in its place"),
-        table,
-        _copied("token", "The token itself", shown.token),
-    )
-    if shown.command is None:
-        return parts
-    return (*parts, _copied("command", "A command that gets one", shown.command, _hint_of(shown)))
-
-
-def _hint_of(shown: Sample) -> str | None:
-    if shown.command and "$CLIENT_SECRET" in shown.command:
-        return "CLIENT_SECRET is printed when the issuer starts."
-    return "Without a login, which the development surface can do."
-
-
-def _copied(id_: str, label: str, text: str, hint: str | None = None) -> Html:
-    heading = element("h3", element("label", label, for_=id_))
-    note = element("p", hint, id=f"{id_}-hint", class_="soft") if hint else None
-    area = element(
-        "textarea",
-        text,
-        id=id_,
-        readonly=True,
-        spellcheck="false",
-        class_=None if id_ == "token" else "short",
-        aria_describedby=f"{id_}-hint" if hint else None,
-    )
-    return joined(heading, note, area)
-
-
-def _difference(difference: Difference) -> Html:
-    # The words for what is not written are no code, and are nobody's value.
-    cells = (
-        element("td", element("em", "not written") if text is None else value_of(text))
-        for text in (difference.here, difference.there)
-    )
-    return element("tr", element("th", difference.part, scope="row"), *cells)
-
-
-def _json(members: Part, marked: set[str]) -> Html:
-    """JSON in ASCII, so that a name with a will of its own is shown as what it is."""
-    lines: list[Html | str] = ["  {\n"]
-    for number, (name, value) in enumerate(members.items(), start=1):
-        written = json.dumps(value, indent=2).replace("\n", "\n    ")
-        line = f"  {json.dumps(name)}: {written}{',' if number < len(members) else ''}"
-        if name in marked:
-            sign = element("span", "\N{NOT EQUAL TO} ", class_="sign")
-            lines.append(joined(element("mark", sign, line), "\n"))
-        else:
-            lines.append(f"  {line}\n")
-    return element("pre", element("code", *lines, "  }"))

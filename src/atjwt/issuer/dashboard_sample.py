@@ -10,7 +10,7 @@ from base64 import urlsafe_b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias, cast
-from urllib.parse import urljoin
+from urllib.parse import quote, urljoin
 
 from atjwt.issuer.api import Api
 from atjwt.issuer.authority import Authority
@@ -48,13 +48,17 @@ class Difference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """A token, its parts, how it differs from one of the other profile, how to get one."""
+    """A token, its parts, how it differs from one of the other profile, how to get one.
+
+    command: a curl command, and what is to be known about it; None: a user gets such a token by
+        logging in, and by no other way.
+    """
 
     token: str
     header: Part
     claims: Part
     differences: tuple[Difference, ...]
-    command: str | None
+    command: tuple[str, str] | None
 
     def marked(self, part: str) -> set[str]:
         """The names of the members of a part that the other profile writes differently."""
@@ -148,19 +152,11 @@ def _shown(name: str, part: Part) -> str | None:
     return name if name == "jti" else f"{name}: {json.dumps(part[name])}"
 
 
-def _command(authority: Authority, api: Api, caller: Caller, claims: Part) -> str | None:
-    """A curl command that gets such a token; None: a user gets it by logging in, and by no other way."""
+def _command(
+    authority: Authority, api: Api, caller: Caller, claims: Part
+) -> tuple[str, str] | None:
     if caller.subject is None:
-        fields = {
-            "grant_type": "client_credentials",
-            "client_id": caller.client_id,
-            "audience": api.identifier,
-        }
-        data = [
-            f"--data-urlencode {shlex.quote(f'{name}={text}')}" for name, text in fields.items()
-        ]
-        data.append('--data-urlencode "client_secret=$CLIENT_SECRET"')
-        return " ".join(["curl -s", shlex.quote(authority.wellknown.token_endpoint), *data])
+        return _by_secret(authority, api, caller), "CLIENT_SECRET is printed at the issuer's start."
     if api.signing_alg != authority.keys.algorithm:
         return None
     dialect = api.dialect
@@ -175,6 +171,22 @@ def _command(authority: Authority, api: Api, caller: Caller, claims: Part) -> st
         "audience": claims["aud"],
         "lifetime": api.lifetime,
     }
-    url = urljoin(authority.mint.issuer, f"{CONTROL}/token")
+    url = shlex.quote(urljoin(authority.mint.issuer, f"{CONTROL}/token"))
     body = shlex.quote(json.dumps(wanted))
-    return f"curl -s {shlex.quote(url)} -H 'content-type: application/json' -d {body}"
+    told = "It needs no login, for development only."
+    return f"curl -s {url} -H 'content-type: application/json' -d {body}", told
+
+
+def _by_secret(authority: Authority, api: Api, caller: Caller) -> str:
+    fields = {
+        "grant_type": "client_credentials",
+        "client_id": caller.client_id,
+        "audience": api.identifier,
+    }
+    # ASCII, so that what is pasted is what was read, whatever an identifier has in it.
+    pairs = (
+        f"{name}={quote(text, safe=':/', errors='surrogatepass')}" for name, text in fields.items()
+    )
+    data = " ".join(f"-d {shlex.quote(pair)}" for pair in pairs)
+    url = shlex.quote(authority.wellknown.token_endpoint)
+    return f'curl -s {url} {data} --data-urlencode "client_secret=$CLIENT_SECRET"'

@@ -100,5 +100,6 @@ dd {{ margin: 0 0 .75rem; }}
   .stacks tr {{ padding: .75rem 0; border-bottom: 1px solid var(--line); }}
   .stacks tr:last-child {{ border-bottom: 0; }}
   .stacks tr > * {{ padding: .125rem 0; border: 0; }}
-  .stacks td[data-label]::before {{ content: attr(data-label) ": "; color: var(--soft); font-size: .875rem; }} }}
+  .stacks td[data-label]::before {{ content: attr(data-label) ": "; color: var(--soft);
+    font-size: .875rem; }} }}
 """

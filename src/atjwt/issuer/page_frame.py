@@ -8,10 +8,11 @@ import hashlib
 from base64 import b64encode
 from collections.abc import Mapping
 from functools import cache
-from html import escape
 from typing import Final
 
 from starlette.responses import HTMLResponse, Response
+
+from atjwt.issuer.markup import joined
 
 NO_TRACE: Final = {"cache-control": "no-store", "referrer-policy": "no-referrer"}
 """Headers of whatever a browser is shown on its way through a login."""
@@ -54,7 +55,7 @@ def framed(
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(title)} - local issuer</title>
+<title>{joined(title)} - local issuer</title>
 <style>{style}</style>
 </head>
 <body>
