@@ -96,11 +96,14 @@ def test_a_wrong_field_is_told_beside_it(
     assert page.title.startswith("Error: ")
     assert page.text.count(sentence) == 2
     assert any(attributes.get("href") == f"#{field}" for _, attributes in page.elements)
-    if field in {"name", "identifier"}:
+    assert page.by_id(f"{field}-problem")["class"] == "problem"
+    if field == "profile":
+        groups = [attributes for tag, attributes in page.elements if tag == "fieldset"]
+        assert groups == [{"aria-describedby": "profile-problem"}]
+    else:
         control = page.by_id(field)
         assert control["aria-invalid"] == "true"
         assert f"{field}-problem" in control["aria-describedby"].split()
-        assert page.by_id(f"{field}-problem")["class"] == "problem"
     kept = page.form(REGISTER).fields
     for name, text in (good | typed).items():
         if name not in {"profile", "signing_alg"}:  # there is no such choice to keep

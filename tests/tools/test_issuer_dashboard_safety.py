@@ -49,7 +49,7 @@ def test_looking_changes_nothing(issuer: LocalIssuer, client: TestClient) -> Non
 def test_pages_stay_nowhere_and_do_nothing(issuer: LocalIssuer, client: TestClient) -> None:
     """No script, no frame around them, nothing from elsewhere, forms to ourselves, nothing kept."""
     for path in (HOME, REGISTER, LAB, path_of(issuer), f"{HOME}/apis/x"):
-        answer = client.get(path)
+        answer = client.get(path, headers={"origin": "http://127.0.0.1:8000"})
         policy = policy_of(answer)
         assert policy["default-src"] == ["'none'"]
         assert policy["style-src"][0].startswith("'sha256-")

@@ -210,8 +210,8 @@ def _announce(issuer: "LocalIssuer", *, as_json: bool, state: str | None) -> Non
         _login(issuer),
         sep="\n",
     )
+    print(f"\nSee and change all this in a browser, on the Dashboard: {facts['dashboard']}")
     print("\nChange the token profile of the API, as at Auth0:\n", _switch(issuer), sep="\n")
-    print(f"\nOr in a browser, on its Dashboard: {facts['dashboard']}")
     print(f"\nWhat else there is: {issuer.issuer}\nStop with Ctrl+C.", flush=True)
 
 

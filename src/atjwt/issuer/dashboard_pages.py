@@ -15,6 +15,7 @@ from atjwt.issuer.dashboard_parts import (
     form,
     notice,
     page,
+    problem_line,
     table,
     tick,
 )
@@ -120,10 +121,13 @@ def profile_choice(chosen: str, problem: str | None) -> Html:
         for key, name in PROFILES.items()
     ]
     legend = element("legend", "JSON Web Token (JWT) Profile")
-    told = None
-    if problem is not None:
-        told = element("p", element("strong", "Error: "), problem, class_="problem")
-    return element("fieldset", legend, told, *buttons)
+    return element(
+        "fieldset",
+        legend,
+        problem_line("profile", problem),
+        *buttons,
+        aria_describedby="profile-problem" if problem else None,
+    )
 
 
 def path_of(api: Api) -> str:

@@ -54,7 +54,7 @@ legend, label {{ font-weight: 600; }}
 .field {{ margin-bottom: 1.25rem; }}
 .field > label {{ display: block; }}
 .tick {{ display: flex; gap: .75rem; margin-top: .75rem; }}
-.tick input {{ flex: none; width: 1.25rem; height: 1.25rem; margin: .125rem 0 0;
+.tick input {{ flex: none; width: 1.5rem; height: 1.5rem; margin: 0;
   accent-color: var(--main); }}
 input[type=text], select, textarea {{ display: block; width: 100%; margin-top: .25rem;
   padding: .5rem .625rem; border: 1px solid var(--edge); border-radius: .375rem;
