@@ -59,7 +59,7 @@ def test_each_endpoint_offers_the_faults_that_it_has(
         assert (answer.status_code == 200) == (kind in kinds)
         if kind in kinds:
             assert issuer.faults.active()[endpoint] == {kind: True}
-    form.send(client, kind="")
+    form.send(client, kind="", status="429", retry_after="9")  # of no meaning unless it is down
     assert issuer.faults.active() == {}
 
 
@@ -84,7 +84,9 @@ def test_a_fault_that_will_not_do_is_told_beside_it(
     assert answer.status_code == 400
     assert page.text.count(sentence) == 2
     assert page.by_id(f"jwks-{field}")["aria-invalid"] == "true"
-    assert "aria-invalid" not in page.by_id(f"token-{'slow' if field == 'drip' else field}")
+    other = next(form for form in page.forms if form.fields.get("on") == "metadata")
+    assert (other.fields["slow"], other.fields["drip"], other.fields["kind"]) == ("", "", "")
+    assert "aria-invalid" not in page.by_id(f"metadata-{field}")
     if "kind" not in typed:
         shown = next(form for form in page.forms if form.fields.get("on") == "jwks")
         assert shown.fields[field] == typed[field]
@@ -114,6 +116,7 @@ def test_keys_are_rotated_and_withdrawn(issuer: LocalIssuer, client: TestClient)
     assert "The key is withdrawn: it is published no longer." in page.text
     assert f"{first} ES256 withdrawn" in page.text
     assert first not in {key["kid"] for key in issuer.jwks()["keys"]}
+    assert first not in {form.fields.get("kid") for form in page.forms}
     answer = withdrawal.send(client)
     assert answer.status_code == 400
     assert "no published key has this kid" in Page(answer).text

@@ -183,14 +183,14 @@ def test_a_form_from_another_origin_changes_nothing(
 
 
 def test_a_form_from_our_own_origin_is_taken(issuer: LocalIssuer, client: TestClient) -> None:
-    """As a browser sends it."""
+    """As a browser sends it; every form changes something."""
+    issuer.faults.set(hang=True, on=["token"])  # for the one that clears them
     headers = {"sec-fetch-site": "same-origin", "origin": BASE.rstrip("/")}
     for form in _forms(issuer, client):
         before = _state(issuer)
-        last = form.action.endswith(("/delete", "/clear"))
         answer = client.post(form.action, data=form.fields, headers=headers)
-        assert answer.status_code == (200 if answer.history else 404)
-        assert last or answer.status_code == 404 or _state(issuer) != before
+        assert answer.status_code == 200
+        assert _state(issuer) != before
 
 
 def test_the_page_is_for_this_computer_only(issuer: LocalIssuer, client: TestClient) -> None:

@@ -7,7 +7,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from atjwt.issuer import LocalIssuer, Setup, User
-from tools.dashboard import HOME, LAB, Page, api_of, get, path_of, save
+from tools.dashboard import HOME, LAB, REGISTER, Page, api_of, get, path_of, save
 from tools.login import API, BASE
 from tools.second_opinion import parts_of
 
@@ -134,6 +134,33 @@ def test_the_printed_commands_bring_such_a_token(issuer: LocalIssuer, client: Te
     headers = {"content-type": "application/x-www-form-urlencoded"}
     answer = client.post(command[2], content=body, headers=headers)
     assert parts_of(answer.json()["access_token"]) == parts_of(page.area("token"))
+
+
+def test_the_command_heeds_that_rbac_is_off() -> None:
+    """A dialect with permissions shows none then, in either profile, and neither does the command."""
+    for dialect in ("access_token_authz", "rfc9068_profile_authz"):
+        setup = Setup(apis=({"identifier": API, "token_dialect": dialect},))
+        issuer = LocalIssuer(issuer=BASE, algorithm="ES256", clock=lambda: NOW, setup=setup)
+        client = TestClient(issuer.app, base_url=BASE)
+        page = get(client, path_of(issuer))
+        command = shlex.split(page.area("command"))
+        headers = {"content-type": "application/json"}
+        token = client.post(command[2], content=command[6], headers=headers).json()["access_token"]
+        shown, sent = (parts_of(one)[1] for one in (page.area("token"), token))
+        assert "permissions" not in shown
+        assert shown.keys() == sent.keys()
+
+
+def test_an_api_may_sign_by_another_algorithm(issuer: LocalIssuer, client: TestClient) -> None:
+    """Its keys are published before its first token; there is no command, which would sign otherwise."""
+    form = get(client, REGISTER).form(REGISTER)
+    client.follow_redirects = False
+    form.send(client, name="Shop", identifier="urn:shop", signing_alg="RS256")
+    keys = [key["kid"] for key in issuer.jwks()["keys"] if key["alg"] == "RS256"]
+    page = get(client, path_of(issuer, "urn:shop"))
+    assert parts_of(page.area("token"))[0] == {"alg": "RS256", "typ": "JWT", "kid": keys[0]}
+    with pytest.raises(KeyError):
+        page.area("command")
 
 
 def test_without_a_grant_there_is_no_token(issuer: LocalIssuer, client: TestClient) -> None:
