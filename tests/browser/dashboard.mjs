@@ -46,7 +46,7 @@ async function token(page) {
     .slice(0, 2)
     .map((part) => JSON.parse(Buffer.from(part, "base64url").toString()));
   const marked = await page.locator("pre mark").allInnerTexts();
-  return { typ: header.typ, claims: Object.keys(claims), marked, permissions: claims.permissions };
+  return { typ: header.typ, claims: Object.keys(claims), marked };
 }
 
 // --- what is looked at ---------------------------------------------------------------------------

@@ -192,7 +192,7 @@ class _Dashboard:
         authority = self._authority
         return lab_page(
             visit.token,
-            authority.keys.states(),
+            authority.keys,
             authority.faults.active(),
             told=told_of_keys(authority.keys.current.kid, _done(visit)),
         )
@@ -203,7 +203,7 @@ class _Dashboard:
             faults.set_from(fault_of(visit.typed))
         except ValueError as error:
             problems = {fault_field(visit.typed.get("on", ""), str(error)): str(error)}
-            keys = self._authority.keys.states()
+            keys = self._authority.keys
             return lab_page(
                 visit.token, keys, faults.active(), typed=visit.typed, problems=problems, status=400
             )

@@ -8,8 +8,8 @@ from starlette.responses import Response
 from atjwt.issuer.dashboard_forms import Typed, number
 from atjwt.issuer.dashboard_parts import LAB, choice, field, form, notice, page, section, table
 from atjwt.issuer.faults import ENDPOINTS, Fault
-from atjwt.issuer.keys import KeyState
 from atjwt.issuer.markup import Html, element, value_of
+from atjwt.issuer.rings import KeyRings
 
 _NAMES: Final = {
     "metadata": "Metadata",
@@ -37,25 +37,24 @@ _KINDS: Final[Mapping[str, Mapping[str, str]]] = {
 }
 """Endpoint → the kinds of `Fault` that mean something there, and what they do."""
 
-_KEYS: Final = {
-    ("current", True): "current: signs",
-    ("current", False): "current: signs, and is withdrawn, so nobody can verify new tokens",
-    ("next", True): "next: published ahead",
-    ("next", False): "next: withdrawn",
-    ("previous", True): "previous: old tokens still verify",
-    ("previous", False): "withdrawn",
-    ("twin", True): "a test's: two keys of one kid",
-    ("twin", False): "withdrawn",
+_TWINS: Final = "test"
+_STAGES: Final = {
+    ("current", False): "current: signs",
+    ("current", True): "current: signs, and is withdrawn, so nobody can verify new tokens",
+    ("next", False): "next: published ahead",
+    ("next", True): "next: withdrawn before its time",
+    ("previous", False): "previous: old tokens still verify",
+    ("previous", True): "withdrawn",
+    (_TWINS, False): "a test's: two keys of one kid",
 }
-
-_COLUMNS: Final = ("Key id (kid)", "Algorithm", "State", "Action")
+_COLUMNS: Final = ("Key id (kid)", "State", "Published", "Action")
 
 _Active: TypeAlias = Mapping[str, Mapping[str, object]]
 
 
 def lab_page(
     token: str,
-    keys: Iterable[KeyState],
+    keys: KeyRings,
     active: _Active,
     *,
     told: Iterable[str] = (),
@@ -131,7 +130,20 @@ def _summary(active: _Active) -> str:
     return f"On now: {', '.join(named)}." if named else "None is on."
 
 
-def _keys(token: str, keys: Iterable[KeyState]) -> Html:
+def _keys(token: str, keys: KeyRings) -> Html:
+    published = {key["kid"]: key["alg"] for key in keys.jwks()["keys"]}
+    stages = keys.stages()
+    known = {kid for kid, _, _ in stages}
+    stages += [(kid, _TWINS, False) for kid in published if kid not in known]
+    rows = (
+        (
+            value_of(kid),
+            _STAGES[stage, is_withdrawn],
+            f"for {published[kid]}" if kid in published else "no longer",
+            _withdrawal(token, kid) if kid in published else "none",
+        )
+        for kid, stage, is_withdrawn in stages
+    )
     rotate = form(
         f"{LAB}/rotate",
         token,
@@ -147,26 +159,20 @@ def _keys(token: str, keys: Iterable[KeyState]) -> Html:
     return section(
         "keys-heading",
         "Signing keys",
-        table("Signing keys", _COLUMNS, (_key(token, key) for key in keys)),
+        table("Signing keys", _COLUMNS, rows),
         rotate,
     )
 
 
-def _key(token: str, key: KeyState) -> tuple[Html | str, ...]:
-    action: Html | str = "none: withdrawn for good"
-    if key.is_published:
-        action = form(
-            f"{LAB}/withdraw",
-            token,
-            element("input", type="hidden", name="kid", value=key.kid),
-            element(
-                "button",
-                "Withdraw",
-                element("span", f" {key.kid}", class_="unseen"),
-                class_="small risky",
-            ),
-        )
-    return value_of(key.kid), key.algorithm, _KEYS[key.role, key.is_published], action
+def _withdrawal(token: str, kid: str) -> Html:
+    return form(
+        f"{LAB}/withdraw",
+        token,
+        element("input", type="hidden", name="kid", value=kid),
+        element(
+            "button", "Withdraw", element("span", f" {kid}", class_="unseen"), class_="small risky"
+        ),
+    )
 
 
 def _fault(

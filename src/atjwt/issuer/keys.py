@@ -152,15 +152,6 @@ class SigningKey:
         }
 
 
-class KeyState(NamedTuple):
-    """One key as a person sees it. role: `current`, `next`, `previous`, or `twin` for a test's."""
-
-    algorithm: str
-    kid: str
-    role: str
-    is_published: bool
-
-
 class _Ring(NamedTuple):
     """Which key is what at one moment; replaced, never changed."""
 
@@ -206,16 +197,13 @@ class KeyRing:
             keys = (ring.current, ring.next, *ring.previous, *self._twins)
             return [key for key in keys if key.kid not in ring.withdrawn]
 
-    def states(self) -> list[KeyState]:
-        """What became of every key, withdrawn ones among them, in the order of the JWKS."""
+    def stages(self) -> list[tuple[str, str, bool]]:
+        """Key id, stage (`current`, `next`, `previous`) and whether withdrawn, of every key."""
         with self._lock:
-            ring, twins = self._ring, self._twins
-        roles = {"current": [ring.current], "next": [ring.next], "previous": ring.previous}
-        return [
-            KeyState(self.algorithm, key.kid, role, key.kid not in ring.withdrawn)
-            for role, keys in [*roles.items(), ("twin", twins)]
-            for key in keys
-        ]
+            ring = self._ring
+        stages = [(ring.current, "current"), (ring.next, "next")]
+        stages += [(key, "previous") for key in ring.previous]
+        return [(key.kid, stage, key.kid in ring.withdrawn) for key, stage in stages]
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
         """The published keys as a JWK Set (RFC 7517 section 5)."""

@@ -11,7 +11,7 @@ from threading import RLock
 
 from atjwt.errors import ConfigurationError
 from atjwt.issuer.api import Api
-from atjwt.issuer.keys import ALGORITHMS, KIND, KeyRing, KeyState, Signer, SigningKey
+from atjwt.issuer.keys import ALGORITHMS, KIND, KeyRing, Signer, SigningKey
 from atjwt.issuer.store import Store
 
 
@@ -69,9 +69,9 @@ class KeyRings:
         """The published keys as a JWK Set (RFC 7517 section 5), the issuer's algorithm first."""
         return {"keys": [key for ring in self._all() for key in ring.jwks()["keys"]]}
 
-    def states(self) -> list[KeyState]:
-        """What became of every key, the issuer's algorithm first."""
-        return [state for ring in self._all() for state in ring.states()]
+    def stages(self) -> list[tuple[str, str, bool]]:
+        """Key id, stage and whether withdrawn, of every key, the issuer's algorithm first."""
+        return [stage for ring in self._all() for stage in ring.stages()]
 
     def rotate(self) -> str:
         """Rotates every ring. Returns the kid that signs by the issuer's algorithm from now on."""
