@@ -14,6 +14,7 @@ from urllib.parse import quote, urljoin
 
 from atjwt.issuer.api import Api
 from atjwt.issuer.authority import Authority
+from atjwt.issuer.clients import Client
 from atjwt.issuer.control import PREFIX as CONTROL
 from atjwt.issuer.issuing import Caller, token_response
 from atjwt.issuer.refusal import Refused
@@ -81,12 +82,7 @@ def callers(authority: Authority) -> dict[str, str]:
 
 def sample(authority: Authority, api: Api, key: str) -> Sample:
     """A token for one of `callers`. Raises Refused: they would get none, and why."""
-    user = next((user for user in authority.users if key == f"user:{user.subject}"), None)
-    caller = (
-        _machine(authority, api, key.removeprefix("machine:"))
-        if user is None
-        else _user(authority, api, user)
-    )
+    caller = _caller(authority, api, key)
     other = replace(api, members={**api.members, "token_dialect": _OTHER[api.dialect]})
     token, (header, claims) = _minted(authority, api, caller)
     _, (other_header, other_claims) = _minted(authority, other, caller)
@@ -102,24 +98,32 @@ def sample(authority: Authority, api: Api, key: str) -> Sample:
     )
 
 
+def _caller(authority: Authority, api: Api, key: str) -> Caller:
+    for user in authority.users:
+        if key == f"user:{user.subject}":
+            return _user(authority, api, user)
+    (machine,) = (one for one in authority.machines if key == f"machine:{one.client_id}")
+    return _machine(authority, api, machine)
+
+
 def _user(authority: Authority, api: Api, user: User) -> Caller:
-    client = authority.apps[0].client_id
-    if not authority.is_open_to_users(client, api):
+    app = authority.apps[0]
+    if not authority.is_open_to_users(app.client_id, api):
         raise Refused("access_denied", "users get no tokens for this API")
     wanted = ("openid", "profile", *api.scopes)
     return Caller(
-        client_id=client,
+        client_id=app.client_id,
         subject=user.subject,
-        scopes=authority.scopes_for(user, client, api, wanted),
+        scopes=authority.scopes_for(user, app.client_id, api, wanted),
         permissions=authority.assigned(user, api),
     )
 
 
-def _machine(authority: Authority, api: Api, client_id: str) -> Caller:
-    granted = authority.granted(client_id, api)
+def _machine(authority: Authority, api: Api, client: Client) -> Caller:
+    granted = authority.granted(client.client_id, api)
     if granted is None:
         raise Refused("access_denied", "the client has no grant for this API")
-    return Caller(client_id=client_id, scopes=granted, permissions=granted)
+    return Caller(client_id=client.client_id, scopes=granted, permissions=granted)
 
 
 def _minted(authority: Authority, api: Api, caller: Caller) -> tuple[str, list[dict[str, object]]]:
