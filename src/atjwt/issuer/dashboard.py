@@ -50,8 +50,8 @@ class _Visit:
     """One request. token: for the forms that it is answered with. typed: what it brought."""
 
     request: Request
-    token: str
-    typed: Typed = field(default_factory=dict)
+    token: str = field(repr=False)
+    typed: Typed = field(default_factory=dict, repr=False)
 
 
 _Action: TypeAlias = Callable[[_Visit], Response]

@@ -8,7 +8,7 @@ import json
 import shlex
 from base64 import urlsafe_b64decode
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias, cast
 from urllib.parse import quote, urljoin
 
@@ -55,11 +55,11 @@ class Sample:
         logging in, and by no other way.
     """
 
-    token: str
+    token: str = field(repr=False)
     header: Part
-    claims: Part
-    differences: tuple[Difference, ...]
-    command: tuple[str, str] | None
+    claims: Part = field(repr=False)
+    differences: tuple[Difference, ...] = field(repr=False)
+    command: tuple[str, str] | None = field(repr=False)
 
     def marked(self, part: str) -> set[str]:
         """The names of the members of a part that the other profile writes differently."""
