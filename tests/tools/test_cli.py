@@ -136,6 +136,9 @@ def test_a_program_can_start_use_and_stop_it() -> None:
         token = jwt.decode(answer["access_token"], keys, algorithms=[facts["algorithm"]])
         assert token.header["typ"] == "at+jwt"
         assert token.claims["iss"] == facts["issuer"]
+        assert facts["dashboard"] == f"{facts['issuer']}dashboard"
+        page = httpx.get(facts["issuer"], headers={"accept": "text/html"}, follow_redirects=True)
+        assert (str(page.url), page.status_code) == (facts["dashboard"], 200)
         code, out, err = _stop(process, signal.SIGTERM)
     assert (code, out) == (0, "")
     assert "for development only" in err
@@ -163,6 +166,10 @@ def test_a_person_reads_what_to_do() -> None:
     assert list(shown)[:4] == ["issuer", "jwks_uri", "token_endpoint", "audience"]
     assert shown["audience"] == "urn:it's mine"
     assert f"curl -s {shown['token_endpoint']} " in out
+    assert (
+        f"\nSee and change all this in a browser, on the Dashboard: {shown['issuer']}dashboard\n"
+        in out
+    )
     assert shown["client_secret"] in out
 
 

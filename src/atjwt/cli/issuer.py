@@ -194,6 +194,7 @@ def _announce(issuer: "LocalIssuer", *, as_json: bool, state: str | None) -> Non
         "management_audience": issuer.management_audience,
         "management_client_id": issuer.management_client_id,
         "management_client_secret": issuer.management_client_secret,
+        "dashboard": f"{issuer.issuer}dashboard",
     }
     if as_json:  # a program reads stdout; the notes are for the person behind it
         print(*notes, sep="\n", file=sys.stderr, flush=True)
@@ -210,6 +211,7 @@ def _announce(issuer: "LocalIssuer", *, as_json: bool, state: str | None) -> Non
         _login(issuer),
         sep="\n",
     )
+    print(f"\nSee and change all this in a browser, on the Dashboard: {facts['dashboard']}")
     print("\nChange the token profile of the API, as at Auth0:\n", _switch(issuer), sep="\n")
     print(f"\nWhat else there is: {issuer.issuer}\nStop with Ctrl+C.", flush=True)
 

@@ -46,6 +46,11 @@ class Api:
         return cast("str", self.members["identifier"])
 
     @property
+    def name(self) -> str:
+        """What it is called; its identifier where nobody said."""
+        return cast("str", self.members.get("name", self.identifier))
+
+    @property
     def dialect(self) -> Dialect:
         """How its tokens are written; `access_token` where it was never set."""
         return cast("Dialect", self.members.get("token_dialect", "access_token"))
@@ -78,6 +83,11 @@ class Api:
     def scopes(self) -> tuple[str, ...]:
         """The names of its permissions."""
         return scope_names(self.members)
+
+    @property
+    def scope_entries(self) -> list[dict[str, str]]:
+        """Its permissions: `value`, and `description` where there is one."""
+        return [*cast("list[dict[str, str]]", self.members.get("scopes", []))]
 
     def policy_for(self, subject_type: str) -> str:
         """Who gets tokens: the policy for subjects of the type `user` or `client`."""

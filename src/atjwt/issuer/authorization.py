@@ -25,7 +25,8 @@ from atjwt.issuer.authorization_request import (
 from atjwt.issuer.bodies import media_type, parameters, read_body
 from atjwt.issuer.clients import Client
 from atjwt.issuer.once import OnceOnly
-from atjwt.issuer.pages import NO_TRACE, error_page, login_page
+from atjwt.issuer.page_frame import NO_TRACE
+from atjwt.issuer.pages import error_page, login_page
 from atjwt.issuer.refusal import Refused
 from atjwt.issuer.users import User
 
