@@ -112,7 +112,7 @@ def _user(authority: Authority, api: Api, user: User) -> Caller:
         raise Refused("access_denied", "users get no tokens for this API")
     wanted = ("openid", "profile", *api.scopes)
     return Caller(
-        client_id=app.client_id,
+        client=app,
         subject=user.subject,
         scopes=authority.scopes_for(user, app.client_id, api, wanted),
         permissions=authority.assigned(user, api),
@@ -123,7 +123,7 @@ def _machine(authority: Authority, api: Api, client: Client) -> Caller:
     granted = authority.granted(client.client_id, api)
     if granted is None:
         raise Refused("access_denied", "the client has no grant for this API")
-    return Caller(client_id=client.client_id, scopes=granted, permissions=granted)
+    return Caller(client=client, scopes=granted, permissions=granted)
 
 
 def _minted(authority: Authority, api: Api, caller: Caller) -> tuple[str, list[dict[str, object]]]:
@@ -169,7 +169,7 @@ def _command(
     wanted = {
         "dialect": dialect,
         "subject": caller.subject,
-        "client_id": caller.client_id,
+        "client_id": caller.client.client_id,
         "scopes": list(caller.scopes),
         "permissions": list(caller.permissions),
         "audience": claims["aud"],
@@ -184,7 +184,7 @@ def _command(
 def _by_secret(authority: Authority, api: Api, caller: Caller) -> str:
     fields = {
         "grant_type": "client_credentials",
-        "client_id": caller.client_id,
+        "client_id": caller.client.client_id,
         "audience": api.identifier,
     }
     # ASCII, so that what is pasted is what was read, whatever an identifier has in it.
