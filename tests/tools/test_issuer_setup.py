@@ -332,12 +332,27 @@ def test_a_file_that_is_not_there_is_told(path: Path) -> None:
         read_setup(path)
 
 
-def test_the_readmes_file_is_a_good_one(path: Path) -> None:
+README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("text", "machine", "user"),
+    [
+        (block.partition("```")[0], machine, user)
+        for block, machine, user in zip(
+            README.split("```toml\n")[1:],
+            ("nightly-job", "helper"),
+            ("clerk", "clerk"),
+            strict=True,
+        )
+    ],
+    ids=["the first", "organizations and agents"],
+)
+def test_the_readmes_files_are_good_ones(path: Path, text: str, machine: str, user: str) -> None:
     """What is shown there can be pasted."""
-    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
-    path.write_text(readme.partition("```toml\n")[2].partition("```")[0], "utf-8")
+    path.write_text(text, "utf-8")
     issuer = LocalIssuer(issuer=BASE, algorithm="ES256", setup=read_setup(path))
-    assert (issuer.client_id, issuer.users[0].name) == ("nightly-job", "clerk")
+    assert (issuer.client_id, issuer.users[0].name) == (machine, user)
 
 
 @pytest.mark.parametrize("identifier", [f"{BASE}api/v2/", f"{BASE}userinfo"])
