@@ -38,6 +38,7 @@ commands:
   COMMAND
     issuer    run a local authorization server for development
     routes    list the routes of an app and what guards them
+    explain   tell why an API accepts or refuses a token
 """
 
 ISSUER_HELP = """\
