@@ -54,16 +54,11 @@ def add_api(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def names_an_api(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether an issuer was named, as an argument or by the environment."""
-    return arguments.issuer is not None or bool(environ.get("AUTH0_DOMAIN", "").strip())
-
-
 def resource_server(
     arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ
 ) -> ResourceServer:
     """The resource server that the arguments describe. Raises ConfigurationError: every problem."""
-    audience = arguments.audience or _words(environ.get("AUTH0_AUDIENCE", ""))
+    audience = audiences(arguments, environ)
     problems = []
     if not audience:
         problems.append("audience: give --audience, or set AUTH0_AUDIENCE")
@@ -71,7 +66,7 @@ def resource_server(
         problems += audience_problems(audience)
     issuer = None
     try:
-        issuer = _issuer(arguments, environ)
+        issuer = named_issuer(arguments, environ)
     except ConfigurationError as error:
         problems += error.problems
     if issuer is None or problems:
@@ -79,11 +74,25 @@ def resource_server(
     return ResourceServer(audience=audience, issuers=[issuer], leeway=arguments.leeway)
 
 
-def _issuer(arguments: argparse.Namespace, environ: Mapping[str, str]) -> TrustedIssuer:
+def audiences(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> list[str]:
+    """The API's identifiers that were named, as arguments or by the environment; may be none."""
+    given: list[str] | None = arguments.audience
+    return given or _words(environ.get("AUTH0_AUDIENCE", ""))
+
+
+def names_an_issuer(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether an issuer was named, as an argument or by the environment."""
+    return arguments.issuer is not None or bool(environ.get("AUTH0_DOMAIN", "").strip())
+
+
+def named_issuer(
+    arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ
+) -> TrustedIssuer:
+    """The issuer that was named, with the other arguments. Raises ConfigurationError."""
     profiles: frozenset[Profile] | None = arguments.profiles
     if arguments.issuer is not None:
         issuer = trusted_issuer(arguments.issuer)
-    elif names_an_api(arguments, environ):
+    elif names_an_issuer(arguments, environ):
         issuer = TrustedIssuer.auth0(environ["AUTH0_DOMAIN"].strip())
         if profiles is None and environ.get("ATJWT_PROFILES", "").strip():
             try:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import cast
 
-from atjwt.cli import explain, issuer, routes
+from atjwt.cli import doctor, explain, issuer, routes
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -41,4 +41,5 @@ def _parser() -> argparse.ArgumentParser:
     issuer.add_to(commands)
     routes.add_to(commands)
     explain.add_to(commands)
+    doctor.add_to(commands)
     return parser
