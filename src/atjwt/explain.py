@@ -171,6 +171,10 @@ def _facts(
     )
 
 
+_OFFLINE: Final = "not fetched: offline"
+_FETCH: Final = "let the keys be fetched, or give them (--jwks FILE)"
+
+
 def _keys_of(
     issuer: TrustedIssuer, server: ResourceServer, given: KeySet | None, *, offline: bool
 ) -> tuple[KeySet | None, str]:
@@ -179,7 +183,7 @@ def _keys_of(
     if keys is not None:
         return keys, "a shared secret" if keys.secret else f"{_counted(keys)}, given"
     if offline:
-        return None, "not fetched: offline"
+        return None, _OFFLINE
     told: SimpleQueue[Event] = SimpleQueue()
     client = JwksClient(
         issuer, clock=server.clock, reporter=Reporter([told.put]), fetch=server.fetch
@@ -225,7 +229,7 @@ def _check(judgement: Judgement, facts: Facts, keys: str) -> Check:
         details = tuple(failure.detail for failure in failures)
         return Check(*said, "FAILS", reasons, details, fix_of(reasons[0], facts))
     if missing == "keys":
-        fix = fix_of(Reason.KEYS_UNAVAILABLE, facts)
+        fix = _FETCH if keys == _OFFLINE else fix_of(Reason.KEYS_UNAVAILABLE, facts)
         return Check(*said, "not judged", (), (f"keys: {keys}",), fix)
     if missing:
         return Check(*said, "not judged", (), (_MISSING[missing],))

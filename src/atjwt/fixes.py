@@ -31,10 +31,10 @@ def spoken(seconds: float) -> str:
     return " ".join(said[:2])
 
 
-def _audience_of(facts: Facts) -> set[str]:
+def _audience_of(facts: Facts) -> list[str]:
     aud = facts.token.claims.get("aud")
     names = aud if isinstance(aud, list) else [aud]
-    return {name for name in names if isinstance(name, str)}
+    return [name for name in names if isinstance(name, str)]
 
 
 def _too_large(facts: Facts) -> str:
@@ -128,7 +128,7 @@ def _wrong_audience(facts: Facts) -> str:
             "aud and the configured audience differ in the slash at their end only: write the"
             " audience exactly as the API's identifier is registered"
         )
-    if any(name in {claims.get("azp"), claims.get("client_id")} for name in names):
+    if any(claims.get(member) in names for member in ("azp", "client_id")):
         return "aud is the client itself, as in an ID token: send the access_token instead"
     if all(name.endswith("/userinfo") for name in names):
         return (

@@ -671,6 +671,28 @@ def test_an_issuer_of_several_servers_is_asked_once(issuer: LocalIssuer) -> None
     assert asked == [WELL_KNOWN, JWKS]
 
 
+class Ring:
+    """Middleware around itself."""
+
+    def __init__(self) -> None:
+        self.app = self
+
+    async def __call__(self, scope: object, receive: object, send: object) -> None:
+        """Answers nothing."""
+
+
+async def bare(scope: object, receive: object, send: object) -> None:
+    """An app that is one function, and answers nothing."""
+
+
+@pytest.mark.parametrize("of", [Ring(), bare], ids=["ring", "function"])
+def test_an_app_that_cannot_be_looked_into_is_unguarded(of: object) -> None:
+    """And the look comes to an end."""
+    found, servers = examine_app(of)
+    assert servers == []
+    assert [level for level, _ in wrong(found)] == ["PROBLEM", "PROBLEM"]
+
+
 # --- A token --------------------------------------------------------------------------------------
 
 

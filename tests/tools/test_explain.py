@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from atjwt import (
     AUTH0,
@@ -21,11 +23,17 @@ from atjwt.explain import Check, Explanation, explain, spoken, take_token
 from atjwt.issuer.broken import NOT_BY_A_TOKEN
 from atjwt.issuer.tokens import DIALECTS, REMOVE
 from atjwt.testing import LocalIssuer
+from core.making import VALUES
+from vectors import loading
+from vectors.loading import Vector
 
 NOW = 1_790_000_000.0
 TENANT = "https://tenant.eu.auth0.com/"
 API = "https://api.example.com/"
 BY_A_TOKEN = [reason for reason in Reason if reason not in NOT_BY_A_TOKEN]
+
+
+STRANGE = LocalIssuer(issuer=TENANT, audience=API, algorithm="ES256", clock=lambda: NOW)
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +85,34 @@ def test_it_says_what_the_server_says(issuer: LocalIssuer, reason: Reason, diale
     if said is not None:
         assert found.status == server.challenge(said).status
         assert all(check.fix and check.details for check in failing(found))
+
+
+@pytest.mark.parametrize("vector", loading.cases(), ids=lambda vector: vector.id)
+def test_it_says_what_the_vector_says(vector: Vector) -> None:
+    """Also of the strangest tokens; each that is refused has a fix."""
+    found = explain(vector.token, loading.resource_server(vector))
+    assert found.reason == vector.reason, vector.why
+    assert found.verdict == ("accepted" if vector.reason is None else "refused")
+    assert (found.status or 200) == vector.status
+    assert all(check.fix for check in failing(found))
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(
+            ["iss", "aud", "azp", "client_id", "exp", "nbf", "iat", "typ", "permissions"]
+        ),
+        st.sampled_from(VALUES) | st.just("https://tenant.eu.auth0.com:x"),
+        max_size=5,
+    ),
+    st.sampled_from(DIALECTS),
+    st.sampled_from([0, NOW, 1e300, -1e300]),
+)
+def test_nothing_is_too_strange(claims: Any, dialect: Any, now: float) -> None:
+    """Claims of any JSON type, at any time: told, in JSON too, and with a fix for what fails."""
+    found = explain(STRANGE.token(dialect=dialect, claims=claims), api(STRANGE), now=now)
+    assert json.loads(json.dumps(found.as_json()))["checks"]
+    assert all(check.fix for check in failing(found))
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
@@ -291,6 +327,7 @@ def test_offline_nothing_is_fetched(issuer: LocalIssuer) -> None:
     server = ResourceServer(audience=API, issuers=[trusted], clock=lambda: NOW, fetch=fetch)
     found = explain(issuer.token(dialect="rfc9068_profile"), server, offline=True)
     assert (found.verdict, found.reason, found.keys) == ("not judged", None, "not fetched: offline")
+    assert "--jwks" in found.fix
     token = issuer.token(dialect="rfc9068_profile")
     assert explain(token, server, keys=issuer.jwks(), offline=True).verdict == "accepted"
     assert explain(issuer.broken(Reason.UNKNOWN_ISSUER), server).keys.startswith("not asked for")

@@ -83,7 +83,7 @@ def _api(arguments: argparse.Namespace, servers: list[ResourceServer]) -> "list[
     """What the arguments, or the environment, name; nothing where an app is named instead."""
     from atjwt.doctor import Finding, examine_issuer
 
-    if arguments.app is not None and arguments.issuer is None:
+    if arguments.app is not None and arguments.issuer is None and not arguments.audience:
         return []  # what the environment says is the app's own affair
     if not names_an_issuer(arguments) and not arguments.audience:
         fix = "give --issuer and --audience, or --app, or set AUTH0_DOMAIN and AUTH0_AUDIENCE"
