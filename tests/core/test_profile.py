@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atjwt import AUTH0, RFC9068, Reason, TrustedIssuer
+from atjwt import AUTH0, RFC9068, InvalidToken, Reason, TrustedIssuer
 from atjwt.core.member import Type
 from atjwt.core.profile import (
     PROFILES,
@@ -199,6 +199,20 @@ def test_claims_mark_nothing() -> None:
     """The claims of one profile under the typ of the other do not change which rules apply."""
     assert admitted(RFC9068, typ="JWT")[1] is AUTH0
     assert admitted(AUTH0, typ="at+jwt")[1] is RFC9068
+
+
+@pytest.mark.parametrize(
+    ("header", "profile"),
+    [({"typ": "x"}, None), ({"alg": "PS512"}, "rfc9068"), ({"typ": "JWT", "kid": REMOVE}, "auth0")],
+)
+def test_a_refusal_says_how_far_it_came(header: dict[str, Any], profile: str | None) -> None:
+    """The issuer that was found, and the profile under which the token was judged, if any."""
+    with pytest.raises(InvalidToken) as caught:
+        admitted(RFC9068, **header)
+    assert (caught.value.issuer, caught.value.profile) == (ISSUER, profile)
+    with pytest.raises(InvalidToken) as caught:
+        admitted(RFC9068, TrustedIssuer(ISSUER), typ="JWT")
+    assert (caught.value.issuer, caught.value.profile) == (ISSUER, "auth0")
 
 
 # --- by which algorithm --------------------------------------------------------------------------

@@ -263,6 +263,7 @@ def test_a_token_is_judged_by_each_api(run: Run, wire: WireIssuer) -> None:
     ("arguments", "said"),
     [
         (("--audience", API), "issuer: give --issuer, or set AUTH0_DOMAIN"),
+        (("--app", "shop:app", "--audience", API), "issuer: give --issuer, or set AUTH0_DOMAIN"),
         (("--issuer", "ftp://x"), "issuer: this is no URL"),
         (("--issuer", "http://x.example/", "--audience", API), "issuer: http is for loopback only"),
         (("--app", "shopp:app"), "importing shopp failed: ModuleNotFoundError"),
