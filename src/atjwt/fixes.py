@@ -55,7 +55,7 @@ def _opaque(facts: Facts) -> str:
 
 def _unknown_issuer(facts: Facts) -> str:
     iss = str(facts.token.claims["iss"])
-    if slash_hint([iss], facts.issuers):
+    if slash_hint("issuer", [iss], facts.issuers):
         word = "ends with a slash" if iss.endswith("/") else "has no slash at its end"
         return f"iss {word}: write the configured issuer the same way, character by character"
     if host_of(iss) in {host_of(issuer) for issuer in facts.issuers}:
@@ -123,7 +123,7 @@ def _not_yet(facts: Facts) -> str:
 
 def _wrong_audience(facts: Facts) -> str:
     names, claims = _audience_of(facts), facts.token.claims
-    if slash_hint(names, facts.audience):
+    if slash_hint("audience", names, facts.audience):
         return (
             "aud and the configured audience differ in the slash at their end only: write the"
             " audience exactly as the API's identifier is registered"

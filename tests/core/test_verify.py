@@ -304,6 +304,18 @@ def test_audience(profile: Profile, aud: object, audience: set[str], *, ours: bo
         refuses(Reason.WRONG_AUDIENCE, lambda: verify(at_bench))
 
 
+@pytest.mark.parametrize(
+    ("aud", "hint"),
+    [(API.rstrip("/"), True), (["x", API.rstrip("/")], True), (f"{API}/", False), ("x", False)],
+    ids=str,
+)
+def test_a_slash_at_the_end_of_an_audience_is_said(aud: object, *, hint: bool) -> None:
+    """An audience that differs in the slash at its end is refused, and the log says why."""
+    at_bench = case(AUTH0, good_claims(AUTH0, aud=aud))
+    error = refuses(Reason.WRONG_AUDIENCE, lambda: verify(at_bench))
+    assert ("slash" in error.detail) is hint
+
+
 def test_audience_of_the_wrong_type() -> None:
     """An `aud` of the wrong type is malformed, and a name of ours in it does not help."""
     for aud in ([API, 1], [API, None], [API, ""], {API: 1}, [[API]], []):

@@ -120,8 +120,8 @@ ResourceServer.max_token_size
 1  holds       the signature is base64url                                   RFC 7515 section 2
 1  holds       the claims are one JSON object                               RFC 7519 section 7.2
 2  FAILS       iss is an issuer that the API trusts                         RFC 9068 section 4
-               iss is no configured issuer; it differs from a configured one in the slash at its \
-end only
+               iss is no configured issuer; it differs from a configured issuer in the slash at \
+its end only
 2  holds       typ marks an access token                                    RFC 9068 section 4; \
 Auth0, Access Token Profiles
 2  not judged  its profile is accepted from this issuer                     TrustedIssuer.profiles
@@ -422,7 +422,7 @@ def test_what_is_asked_wrongly_is_told(
     run: Run, tmp_path: Path, arguments: tuple[str, ...], problems: list[str]
 ) -> None:
     """All of it, each with its fix, and exit code 2."""
-    (tmp_path / "bad.json").write_text("{", "utf-8")
+    (tmp_path / "bad.json").write_text('{"keys": ' + "[" * 100_000, "utf-8")
     (tmp_path / "empty.json").write_text("{}", "utf-8")
     code, out, err = run("-", *arguments, stdin="x")
     assert (code, out) == (2, "")

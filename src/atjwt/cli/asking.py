@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import json
 import os
 import sys
 from collections.abc import Mapping
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from atjwt.core.configuration import audience_problems
 from atjwt.core.profile import PROFILES, Profile
+from atjwt.core.reading import read_json_object
 from atjwt.core.trusted_issuer import TrustedIssuer, trusted_issuer
 from atjwt.errors import ConfigurationError
 from atjwt.resource_server import ResourceServer
@@ -113,7 +113,7 @@ def _keys(source: str) -> dict[str, object]:
     if "://" in source:
         return {"jwks_uri": source}
     try:
-        return {"jwks": json.loads(Path(source).read_text("utf-8"))}
+        return {"jwks": read_json_object(Path(source).read_bytes())}
     except OSError as error:
         raise ConfigurationError([f"jwks: cannot read {source}: {error.strerror}"]) from None
     except ValueError:

@@ -54,12 +54,12 @@ def is_details(value: object) -> bool:
     return all(type(item) is dict for item in items)
 
 
-def slash_hint(sent: Iterable[str], configured: Iterable[str]) -> str:
+def slash_hint(what: str, sent: Iterable[str], configured: Iterable[str]) -> str:
     """For the log: what a name that is not configured differs in, if it is the slash at its end."""
     bare = {name.removesuffix("/") for name in configured}
     if bare.isdisjoint(name.removesuffix("/") for name in sent):
         return ""
-    return "; it differs from a configured one in the slash at its end only"
+    return f"; it differs from a configured {what} in the slash at its end only"
 
 
 _NUMBERS = (int, float)

@@ -156,7 +156,7 @@ def select_issuer(
         raise InvalidToken(Reason.INVALID_CLAIM, "iss is not a string")
     issuer = issuers.get(iss)
     if issuer is None:
-        hint = slash_hint([iss], issuers)
+        hint = slash_hint("issuer", [iss], issuers)
         raise InvalidToken(Reason.UNKNOWN_ISSUER, f"iss is no configured issuer{hint}")
     return issuer
 

@@ -100,7 +100,7 @@ def _audience(case: Bench) -> Failures:
     aud = case.token.claims.get("aud")
     names = [aud] if isinstance(aud, str) else aud
     if is_audience(aud) and case.audience.isdisjoint(names):  # type: ignore[arg-type]
-        hint = slash_hint(names, case.audience)  # type: ignore[arg-type]
+        hint = slash_hint("audience", names, case.audience)  # type: ignore[arg-type]
         return (Failure(Reason.WRONG_AUDIENCE, f"aud names none of this API's identifiers{hint}"),)
     return ()
 
