@@ -38,6 +38,8 @@ commands:
   COMMAND
     issuer    run a local authorization server for development
     routes    list the routes of an app and what guards them
+    explain   tell why an API accepts or refuses a token
+    doctor    find what is wrong with an issuer, an app or this machine
 """
 
 ISSUER_HELP = """\

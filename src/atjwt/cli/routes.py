@@ -8,16 +8,15 @@ has changed. 2: it could not be looked at.
 import argparse
 import contextlib
 import dataclasses
-import importlib
-import inspect
 import json
-import os
-import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from atjwt.cli.apps import NotSeenError, load, target, told
+from atjwt.cli.printing import counted, painter
 
 if TYPE_CHECKING:
     from atjwt.guards import Coverage, GuardedRoute
@@ -29,11 +28,6 @@ Change = tuple[str, Key, str]
 """Added `+`, removed `-` or changed `~`; which route; what it was and is."""
 
 _COLOURS: Final = {"UNGUARDED": "31", "public": "33", "optional": "33"}
-_TARGET: Final = re.compile(r"([\w.]+):([^\W\d]\w*(?:\.[^\W\d]\w*)*)(\(\))?")
-
-
-class _NotSeenError(Exception):
-    """The app could not be looked at; the text says why."""
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -47,7 +41,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         "could not be looked at.",
     )
     parser.add_argument(
-        "app", type=_target, metavar="module:app", help="the app; or its factory, module:make_app()"
+        "app", type=target, metavar="module:app", help="the app; or its factory, module:make_app()"
     )
     parser.add_argument(
         "--public",
@@ -75,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
             changes = _differences(_read(Path(arguments.check)), _states(found.routes))
         if arguments.write is not None:
             _write(Path(arguments.write), found.routes)
-    except _NotSeenError as error:
+    except NotSeenError as error:
         print(f"atjwt routes: {error}", file=sys.stderr)
         return 2
     if arguments.json:
@@ -90,62 +84,13 @@ def _look(arguments: argparse.Namespace) -> "Coverage":
     from atjwt.errors import ConfigurationError
     from atjwt.guards import coverage
 
-    app = _load(*arguments.app)
+    app = load(*arguments.app)
     try:
         return coverage(app, public=arguments.public)
     except ConfigurationError as error:
-        raise _NotSeenError("; ".join(error.problems)) from error
+        raise NotSeenError("; ".join(error.problems)) from error
     except Exception as error:  # the app's own middleware is built, and may fail
-        raise _NotSeenError(f"building the app's middleware failed: {_told(error)}") from error
-
-
-# --- The app --------------------------------------------------------------------------------------
-
-
-def _target(text: str) -> tuple[str, str, str]:
-    """Module, attribute, and parentheses if it is to be called."""
-    matched = _TARGET.fullmatch(text)
-    if matched is None:
-        raise argparse.ArgumentTypeError(
-            "write module:app, as in shop.main:app, or a factory, as in shop.main:make_app()"
-        )
-    return matched[1], matched[2], matched[3] or ""
-
-
-def _load(module: str, path: str, call: str) -> object:
-    if (here := str(Path.cwd())) not in sys.path:
-        sys.path.insert(0, here)
-    try:
-        thing: object = importlib.import_module(module)
-    except (Exception, SystemExit) as error:  # an import may raise anything
-        raise _NotSeenError(f"importing {module} failed: {_told(error)}") from error
-    for name in path.split("."):
-        if not hasattr(thing, name):
-            raise _NotSeenError(f"{module} has no {path}")
-        thing = getattr(thing, name)
-    if call:
-        try:
-            thing = thing()  # type: ignore[operator]
-        except (Exception, SystemExit) as error:  # so may its factory
-            raise _NotSeenError(f"calling {module}:{path}() failed: {_told(error)}") from error
-    if not _is_app(thing):
-        hint = "" if call or not callable(thing) else f"; a factory is {module}:{path}()"
-        raise _NotSeenError(f"{module}:{path} is no ASGI app{hint}")
-    return thing
-
-
-def _told(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
-
-
-def _is_app(thing: object) -> bool:
-    if not callable(thing) or inspect.isclass(thing):
-        return False
-    try:
-        inspect.signature(thing).bind({}, None, None)
-    except (TypeError, ValueError):
-        return False
-    return True
+        raise NotSeenError(f"building the app's middleware failed: {told(error)}") from error
 
 
 # --- A stored list --------------------------------------------------------------------------------
@@ -207,7 +152,7 @@ def _write(file: Path, routes: "Sequence[GuardedRoute]") -> None:
     try:
         file.write_text(text, "utf-8")
     except OSError as error:
-        raise _NotSeenError(f"cannot write {file}: {error.strerror}") from error
+        raise NotSeenError(f"cannot write {file}: {error.strerror}") from error
 
 
 def _read(file: Path) -> dict[Key, list[str]]:
@@ -218,9 +163,9 @@ def _read(file: Path) -> dict[Key, list[str]]:
             told = _state(entry["state"], entry["policy"], entry["audience"], entry["besides"])
             states.setdefault(key, []).append(told)
     except OSError as error:
-        raise _NotSeenError(f"cannot read {file}: {error.strerror}; --write makes it") from error
+        raise NotSeenError(f"cannot read {file}: {error.strerror}; --write makes it") from error
     except (ValueError, LookupError, TypeError) as error:
-        raise _NotSeenError(f"{file} is no list of --write: write it anew") from error
+        raise NotSeenError(f"{file} is no list of --write: write it anew") from error
     return states
 
 
@@ -240,7 +185,7 @@ def _print_json(found: "Coverage", changes: list[Change]) -> None:
 
 
 def _print_text(found: "Coverage", changes: list[Change], stored: str | None) -> None:
-    paint = _painter()
+    paint = painter()
     rows = [(route, _what(route.kind, route.methods)) for route in found.routes]
     widths = (
         max((len(route.state) for route in found.routes), default=0),
@@ -259,11 +204,11 @@ def _print_text(found: "Coverage", changes: list[Change], stored: str | None) ->
         print(f"\n{paint('warning', '33')}: {warning}")
     counts = Counter(route.state for route in found.routes)
     parts = ", ".join(f"{counts[state]} {state}" for state in _STATES if counts[state])
-    print(f"\n{_counted(len(found.routes), 'route')}: {parts}" if parts else "no routes")
+    print(f"\n{counted(len(found.routes), 'route')}: {parts}" if parts else "no routes")
     for sign, (path, kind, methods), state in changes:
         print(f"{sign} {_what(kind, methods)} {path}  {state}")
     if stored is not None:
-        print(f"{_counted(len(changes), 'change')} from {stored}")
+        print(f"{counted(len(changes), 'change')} from {stored}")
 
 
 _STATES: Final = ("public", "optional", "authenticated", "guarded", "UNGUARDED")
@@ -274,14 +219,3 @@ def _what(kind: str, methods: Sequence[str]) -> str:
     if kind == "http":
         return ",".join(methods)
     return kind if methods in ((), ("*",)) else f"{kind} {','.join(methods)}"
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
-def _painter() -> Callable[[str, str], str]:
-    """Colours only for a person: on a terminal, and unless NO_COLOR is set (no-color.org)."""
-    if sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
-        return lambda text, colour: f"\x1b[{colour}m{text}\x1b[0m"
-    return lambda text, colour: text
