@@ -1,6 +1,6 @@
-"""Rows a, b, c, i, j and k of DESIGN section 8, side by side in one run: `python tests/benchmarks`.
+"""Rows a, b, c, i, j, k and l of DESIGN section 8, side by side in one run: `python tests/benchmarks`.
 
-    --rows abcijk     which rows
+    --rows abcijkl    which rows
     --rounds 101      how often every case is measured
     --quick           small sets of tokens and short batches: the figures mean nothing
     --json            the figures, for a program
@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> None:
     from benchmarks.tokens import signers
 
     parser = argparse.ArgumentParser(prog="benchmarks", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--rows", default="abcijk")
+    parser.add_argument("--rows", default="abcijkl")
     parser.add_argument("--rounds", type=int, default=101)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", action="store_true")

@@ -18,7 +18,10 @@ from starlette.routing import Route
 from atjwt import ResourceServer, TrustedIssuer
 from atjwt.asgi import AccessTokenMiddleware
 from atjwt.errors import AuthError
+from atjwt.events import Observer
 from atjwt.fastapi import AccessTokenScheme
+from atjwt.migration import Ledger
+from atjwt.migration.stores import Memory
 from benchmarks import minimal
 from benchmarks.measure import Batch, Case, drive
 from benchmarks.tokens import AUDIENCE, ISSUER, SECRET, Signer
@@ -44,9 +47,11 @@ def cases(signers: dict[str, Signer], rows: str, *, distinct: int, cached: int) 
             found += _in_an_app(signers[name], tokens) if name == "RS256" else []
     if "c" in rows:
         tokens = signers["RS256"].tokens(distinct)
-        if not {"a", "b"} & {*rows}:
-            found += _verifying(signers["RS256"], tokens)[:1]
         found += _in_fastapi(signers["RS256"], tokens)
+    if "l" in rows:
+        found += _observed(signers["RS256"], signers["RS256"].tokens(distinct))
+    if {"c", "l"} & {*rows} and not {"a", "b"} & {*rows}:
+        found += _verifying(signers["RS256"], signers["RS256"].tokens(distinct))[:1]
     found += _many_cached(signers["HS256"], cached) if "i" in rows else []
     found += _junk(signers["RS256"]) if "j" in rows else []
     return found
@@ -209,6 +214,21 @@ def _in_fastapi(signer: Signer, tokens: Sequence[bytes]) -> list[Case]:
         return _each_awaited(lambda token: request(b"Bearer " + token), tokens)
 
     return [Case(f"FastAPI {name}", of(f"/{name}")) for name in ("bare", *guards)]
+
+
+def _observed(signer: Signer, tokens: Sequence[bytes]) -> list[Case]:
+    # Nobody writes meanwhile: the thread of a ledger is another one's time, every ten seconds.
+    ledger = Ledger(Memory(), service="orders", interval=0)
+    observers: dict[str, list[Observer]] = {
+        "nobody": [], "a ledger": [ledger], "a function": [lambda event: None],
+    }  # fmt: skip
+    found = []
+    for name, some in observers.items():
+        server = _server(signer, observers=some)
+        for token in tokens:
+            server.verify_sync(token)
+        found.append(Case(f"seen before, {name} listens", _authenticated(server, tokens)))
+    return found
 
 
 async def _nothing() -> None:

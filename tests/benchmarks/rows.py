@@ -1,4 +1,5 @@
-"""The rows of DESIGN section 8 that are measured here, and a few that stand beside them.
+"""The rows of DESIGN section 8 that are measured here, and a few that stand beside them; row l, of a
+ledger, among them.
 
 A row's value is computed from the cases' figures of one round; what is told is the median over all
 rounds.
@@ -121,5 +122,17 @@ ROWS = (
         "k", "import of atjwt.asgi beyond starlette and jwt", "ms",
         ("import of these and atjwt.asgi", "import of starlette and jwt"),
         _milliseconds_added, 40.0,
+    ),
+    Row(
+        "l", "a ledger listens: added to a request, seen before", "× raw RS256",
+        ("seen before, a ledger listens", "seen before, nobody listens", "RS256 raw"), _added, 0.05,
+    ),
+    Row(
+        "(l)", "the same in microseconds", "µs",
+        ("seen before, a ledger listens", "seen before, nobody listens"), _microseconds_added,
+    ),
+    Row(
+        "(l)", "a function listens: added to a request, seen before", "µs",
+        ("seen before, a function listens", "seen before, nobody listens"), _microseconds_added,
     ),
 )  # fmt: skip

@@ -40,6 +40,7 @@ commands:
     routes    list the routes of an app and what guards them
     explain   tell why an API accepts or refuses a token
     doctor    find what is wrong with an issuer, an app or this machine
+    migrate   take an API from one token profile to the other
 """
 
 ISSUER_HELP = """\

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
-from atjwt.cli.apps import NotSeenError, load, target, told
 from atjwt.cli.asking import (
     add_api,
     audiences,
@@ -21,6 +20,7 @@ from atjwt.cli.asking import (
     resource_server,
     tell,
 )
+from atjwt.cli.loading import NotLoadedError, load_app, target, told
 from atjwt.cli.printing import counted, painter
 from atjwt.errors import ConfigurationError
 from atjwt.resource_server import ResourceServer
@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
         found += _token(arguments, servers)
     except ConfigurationError as error:
         return tell("doctor", error)
-    except (NotSeenError, ValueError) as error:
+    except (NotLoadedError, ValueError) as error:
         print(f"atjwt doctor: {error}", file=sys.stderr)
         return 2
     if arguments.json:
@@ -101,12 +101,11 @@ def _app(arguments: argparse.Namespace, servers: list[ResourceServer]) -> "list[
 
     if arguments.app is None:
         return []
-    app = load(*arguments.app)
-    module, path, call = arguments.app
+    app = load_app(arguments.app)
     try:
-        found, there = examine_app(app, f"{module}:{path}{call}")
+        found, there = examine_app(app, str(arguments.app))
     except Exception as error:  # the app's own middleware is built, and may fail
-        raise NotSeenError(f"building the app's middleware failed: {told(error)}") from error
+        raise NotLoadedError(f"building the app's middleware failed: {told(error)}") from error
     servers += there
     return found
 

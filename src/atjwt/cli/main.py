@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import cast
 
-from atjwt.cli import doctor, explain, issuer, routes
+from atjwt.cli import doctor, explain, issuer, migrate, routes
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,4 +42,5 @@ def _parser() -> argparse.ArgumentParser:
     routes.add_to(commands)
     explain.add_to(commands)
     doctor.add_to(commands)
+    migrate.add_to(commands)
     return parser

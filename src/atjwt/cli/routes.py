@@ -7,7 +7,6 @@ has changed. 2: it could not be looked at.
 
 import argparse
 import contextlib
-import dataclasses
 import json
 import sys
 from collections import Counter
@@ -15,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from atjwt.cli.apps import NotSeenError, load, target, told
+from atjwt.cli.loading import NotLoadedError, load_app, target, told
 from atjwt.cli.printing import counted, painter
 
 if TYPE_CHECKING:
@@ -26,6 +25,11 @@ Key = tuple[str, str, tuple[str, ...]]
 
 Change = tuple[str, Key, str]
 """Added `+`, removed `-` or changed `~`; which route; what it was and is."""
+
+_SHOWN: Final = (
+    "path", "methods", "kind", "state", "policy", "endpoint", "audience", "besides", "notes",
+)  # fmt: skip
+"""What `--json` tells of a route."""
 
 _COLOURS: Final = {"UNGUARDED": "31", "public": "33", "optional": "33"}
 
@@ -69,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
             changes = _differences(_read(Path(arguments.check)), _states(found.routes))
         if arguments.write is not None:
             _write(Path(arguments.write), found.routes)
-    except NotSeenError as error:
+    except NotLoadedError as error:
         print(f"atjwt routes: {error}", file=sys.stderr)
         return 2
     if arguments.json:
@@ -84,13 +88,13 @@ def _look(arguments: argparse.Namespace) -> "Coverage":
     from atjwt.errors import ConfigurationError
     from atjwt.guards import coverage
 
-    app = load(*arguments.app)
+    app = load_app(arguments.app)
     try:
         return coverage(app, public=arguments.public)
     except ConfigurationError as error:
-        raise NotSeenError("; ".join(error.problems)) from error
+        raise NotLoadedError("; ".join(error.problems)) from error
     except Exception as error:  # the app's own middleware is built, and may fail
-        raise NotSeenError(f"building the app's middleware failed: {told(error)}") from error
+        raise NotLoadedError(f"building the app's middleware failed: {told(error)}") from error
 
 
 # --- A stored list --------------------------------------------------------------------------------
@@ -152,7 +156,7 @@ def _write(file: Path, routes: "Sequence[GuardedRoute]") -> None:
     try:
         file.write_text(text, "utf-8")
     except OSError as error:
-        raise NotSeenError(f"cannot write {file}: {error.strerror}") from error
+        raise NotLoadedError(f"cannot write {file}: {error.strerror}") from error
 
 
 def _read(file: Path) -> dict[Key, list[str]]:
@@ -163,9 +167,9 @@ def _read(file: Path) -> dict[Key, list[str]]:
             told = _state(entry["state"], entry["policy"], entry["audience"], entry["besides"])
             states.setdefault(key, []).append(told)
     except OSError as error:
-        raise NotSeenError(f"cannot read {file}: {error.strerror}; --write makes it") from error
+        raise NotLoadedError(f"cannot read {file}: {error.strerror}; --write makes it") from error
     except (ValueError, LookupError, TypeError) as error:
-        raise NotSeenError(f"{file} is no list of --write: write it anew") from error
+        raise NotLoadedError(f"{file} is no list of --write: write it anew") from error
     return states
 
 
@@ -174,7 +178,7 @@ def _read(file: Path) -> dict[Key, list[str]]:
 
 def _print_json(found: "Coverage", changes: list[Change]) -> None:
     facts = {
-        "routes": [dataclasses.asdict(route) for route in found.routes],
+        "routes": [{name: getattr(route, name) for name in _SHOWN} for route in found.routes],
         "warnings": found.warnings,
         "changes": [
             {"change": sign, "path": path, "kind": kind, "methods": methods, "state": state}
