@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -289,6 +290,9 @@ def test_what_a_process_holds_is_bounded(issuer: LocalIssuer, clock: Clock) -> N
     uses = told(ledger).uses
     assert sum(use.requests for use in uses.values()) == 120
     assert len(uses) == 3
+    who = server.verify_sync(tokens[0])
+    counters = {ledger.tally.accepted(API, replace(who, client_id=f"{n}"), NOW) for n in range(90)}
+    assert len(counters) == 1
     for hours in range(1, 4):  # once they have expired, others take their place
         clock.now = NOW + hours * 2 * HOUR
         ledger.flush()
@@ -482,6 +486,17 @@ def test_the_thread_begins_with_the_first_request(issuer: LocalIssuer, clock: Cl
     server.verify_sync(issuer.token())
     ledger.close()
     assert sum(use.requests for use in store.read().uses.values()) == 2
+
+
+def test_it_writes_when_the_hour_ends(issuer: LocalIssuer, clock: Clock) -> None:
+    """However long the interval is, so that what is counted belongs to one hour."""
+    clock.now = THIS_HOUR + HOUR - 0.01
+    store = Away()
+    ledger = Ledger(store, service="orders", interval=30, clock=clock)
+    server = serving(issuer, clock, ledger)
+    server.start()
+    eventually(lambda: len(store.batches) >= 2)
+    ledger.close()
 
 
 def test_an_idle_app_reports(issuer: LocalIssuer, clock: Clock) -> None:

@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -86,6 +87,27 @@ def test_many_processes(path: Path) -> None:
     assert len(told.steps) == 10
 
 
+def test_a_file_that_another_process_makes_too(path: Path) -> None:
+    """Both want it at the same moment. SQLite does not wait there by itself."""
+    path.touch()
+    has_it, going_on = threading.Event(), threading.Event()
+
+    def make() -> None:
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            has_it.set()
+            going_on.wait(0.1)
+            other.execute("COMMIT")
+
+    thread = threading.Thread(target=make)
+    thread.start()
+    assert has_it.wait(30)
+    SqliteStore(path, clock=lambda: NOW).write(batch(1))
+    going_on.set()
+    thread.join()
+    assert store_at(path).read().uses[use_key()].requests == 1
+
+
 def test_a_reader_disturbs_no_writer(path: Path) -> None:
     """Both at once: what is read is of one moment."""
     store_at(path).write(batch(1))
@@ -129,6 +151,16 @@ def test_a_file_that_is_gone_is_made_anew(path: Path) -> None:
     told = store.read()
     assert told.uses[use_key()].requests == 1
     assert told.origins[0].id != first
+
+
+def test_a_path_that_is_relative(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Is one from where the process was when it named the ledger."""
+    monkeypatch.chdir(path.parent)
+    store = store_at(Path(path.name))
+    monkeypatch.chdir("/")
+    store.write(batch(1))
+    assert store.name == f"the ledger {path.name}"
+    assert store.read().uses == store_at(path).read().uses != {}
 
 
 # --- bounds ------------------------------------------------------------------------------------------
@@ -219,13 +251,22 @@ def test_a_cap_that_is_always_met(path: Path) -> None:
 Spoil = Callable[[Path], object]
 
 
-def _in_the_middle(path: Path) -> None:
+def _in_the_middle(path: Path, rubbish: bytes = b"\xff" * 8_192) -> None:
     store_at(path, most_rows=10**6).write(
         Batch(uses={use_key(f"app {n}"): used() for n in range(2_000)})
     )
     with path.open("r+b") as file:
         file.seek(path.stat().st_size // 2)
-        file.write(b"\xff" * 8_192)
+        file.write(rubbish)
+
+
+def _emptied(path: Path) -> None:
+    """Takes the rows of one page out, so that whoever reads simply does not find them."""
+    _in_the_middle(path, b"")
+    page = bytearray(path.read_bytes())
+    leaves = [at for at in range(4_096, len(page), 4_096) if page[at] == 0x0A]
+    page[leaves[-2] + 3 : leaves[-2] + 5] = b"\0\1"  # how many there are
+    path.write_bytes(page)
 
 
 def _made(*statements: str) -> Spoil:
@@ -245,6 +286,7 @@ BAD_TO_READ: dict[str, tuple[Spoil, str]] = {
     "short": (lambda path: path.write_text("hello"), "is a file of something else"),
     "another database": (lambda path: run(path, "CREATE TABLE t (a)"), "a database of something else"),
     "damaged in the middle": (_in_the_middle, "is damaged: move it away"),
+    "rows that are gone": (_emptied, "is damaged"),
     "damaged values": (_made("UPDATE uses SET requests = 'x'"), "is damaged"),
     "damaged text": (_made("UPDATE heartbeats SET body = '{'"), "is damaged"),
     "damaged meta": (_made("DELETE FROM meta"), "is damaged"),

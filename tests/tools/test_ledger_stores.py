@@ -69,10 +69,11 @@ def test_it_adds_up(opened: Opened) -> None:
     """Requests are added; the earliest, the latest, the last `exp` and the longest lifetime stay."""
     opened().write(Batch(uses={use_key(): Use(3, 20.5, 30.5, 500.0, 60.0)}))
     opened().write(Batch(uses={use_key(): Use(4, 10.5, 25.0, 900.0, 50.0)}))
+    opened().write(Batch(uses={use_key(): Use(1, 15.5, 28.0, 700.0, 55.0)}))
     opened().write(Batch(refusals={refusal_key(): Refusals(2, 20.5)}, lost=1))
     opened().write(Batch(refusals={refusal_key(): Refusals(5, 10.5)}, lost=1))
     told = opened().read()
-    assert told.uses == {use_key(): Use(7, 10.5, 30.5, 900.0, 60.0)}
+    assert told.uses == {use_key(): Use(8, 10.5, 30.5, 900.0, 60.0)}
     assert told.refusals == {refusal_key(): Refusals(7, 20.5)}
     assert told.lost == 2
 

@@ -6,6 +6,7 @@ that is not needed is an error itself.
 
 from atjwt import AUTH0, KeyPolicy, Principal, ResourceServer, TrustedIssuer, has_scope
 from atjwt.asgi import AccessTokenMiddleware
+from atjwt.migration import Ledger
 from atjwt.policies import (
     acr,
     authenticated_within,
@@ -44,7 +45,10 @@ def mistaken() -> None:
     TrustedIssuer("https://issuer.example", profiles=AUTH0)  # type: ignore[arg-type]
     ResourceServer(audience="a", issuers=["https://issuer.example"])  # type: ignore[list-item]
     ResourceServer(audience="a", issuers=[], observers=[5])  # type: ignore[list-item]
+    ResourceServer(audience="a", issuers=[], observers=["ledger.db"])  # type: ignore[list-item]
     ResourceServer(audience="a", issuers=[], fetch=open)  # type: ignore[arg-type]
+    Ledger("stdout:", "orders")  # type: ignore[call-arg]
+    Ledger("stdout:")  # type: ignore[call-arg]
     AccessTokenMiddleware(5, resource_server=SERVER)  # type: ignore[arg-type]
     AccessTokenMiddleware(print, issuer=5)  # type: ignore[arg-type]
 

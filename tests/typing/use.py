@@ -36,6 +36,7 @@ from atjwt.core.profile import Profile
 from atjwt.errors import InsufficientUserAuthentication
 from atjwt.events import AccessDenied, Event, KeysFailed, KeysRefreshed, TokenAccepted, TokenRefused
 from atjwt.health import Health
+from atjwt.migration import Ledger
 from atjwt.policies import (
     Kind,
     acr,
@@ -91,7 +92,7 @@ SERVER = ResourceServer(
         ),
     ],
     leeway=0.5,
-    observers=[observe, print],
+    observers=[observe, print, Ledger("stdout:", service="orders")],
     clock=lambda: 0.0,
     fetch=fetch,
 )

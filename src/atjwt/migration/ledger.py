@@ -13,6 +13,7 @@ import os
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from secrets import token_hex
 from typing import TYPE_CHECKING, Final
@@ -111,7 +112,8 @@ class Ledger:
         for listener in list(self._listeners):
             listener.is_running = False
         self.writer.settle()
-        self.store.close()
+        with suppress(LedgerError):
+            self.store.close()
 
     def renew(self) -> None:
         """In a process that was forked: nothing was counted yet, and the parent is another one."""

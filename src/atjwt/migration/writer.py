@@ -55,7 +55,8 @@ class Writer:
         self._begun: Heartbeats = {}  # not written yet
         self._pending = Batch()
         self._alive: Heartbeats = {}  # and not said to have stopped
-        self._is_failing = self._is_held = False
+        self._is_failing = False
+        self._holds: list[bool] = []  # of each fork under way, whether it has the lock
 
     def begin(self) -> None:
         """Sees to it that the thread runs."""
@@ -86,11 +87,11 @@ class Writer:
 
     def hold(self) -> None:
         """Before a fork: nothing is being written."""
-        self._is_held = self._writing.acquire(timeout=_AT_THE_END)
+        self._holds.append(self._writing.acquire(timeout=_AT_THE_END))
 
     def let_go(self) -> None:
         """After it, in the parent."""
-        if self._is_held:
+        if self._holds.pop():
             self._writing.release()
 
     def _run(self) -> None:
