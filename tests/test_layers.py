@@ -43,7 +43,7 @@ MAY_IMPORT = {
     "walk": "errors core asgi endpoints looking starlette",
     "guards": "errors core endpoints walk",
     "fixes": "errors core",
-    "explain": "errors core events fixes jwks_client resource_server",
+    "explain": "errors core events fixes jwks_client reporter resource_server",
     "doctor": "errors core asgi discovery explain fetch fixes guards looking resource_server walk",
     # Its Management API is guarded by the library; nothing else of it may know the verifier.
     "issuer": "errors core resource_server asgi starlette",

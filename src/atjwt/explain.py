@@ -25,9 +25,10 @@ from atjwt.core.reading import read_json_object
 from atjwt.core.trusted_issuer import TrustedIssuer
 from atjwt.core.verify import Case, verify
 from atjwt.errors import ConfigurationError, Reason
-from atjwt.events import Event, KeysFailed, Reporter, fingerprint
+from atjwt.events import Event, KeysFailed, fingerprint
 from atjwt.fixes import fix_of, spoken
 from atjwt.jwks_client import JwksClient
+from atjwt.reporter import Reporter
 from atjwt.resource_server import ResourceServer
 
 __all__ = ["Check", "Explanation", "Taken", "explain", "spoken", "take_token"]
