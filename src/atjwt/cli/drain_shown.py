@@ -20,10 +20,13 @@ class Display:
         self._moves = say.is_terminal and not alone
         self._last: Draining | None = None
         self._printed = 0.0
+        self._trouble = ""
+        self._came = 0
 
     def show(self, state: "Draining") -> None:
         """Shows a look at the ledger."""
-        last, self._last = self._last, state
+        last, self._last, self._trouble = self._last, state, ""
+        self._came += state.since
         if last is None:
             self._head(state)
         elif state.moment.at > last.moment.at:
@@ -34,13 +37,15 @@ class Display:
         if not state.remaining:
             self._line(f"Drained: since {_moment(state)} no token from before can be alive.")
         elif self._moves:
-            self._say.over(_bar(state))
+            self._say.over(_bar(state, self._came))
         elif last is None or state.now >= self._printed + _quiet(state):
-            self._line(_left(state))
+            self._line(_left(state, self._came))
 
     def trouble(self, sentence: str) -> None:
-        """Shows why the ledger cannot be read for now."""
-        self._line(f"waiting for the ledger: {sentence}")
+        """Shows why the ledger cannot be read for now, once until it can."""
+        if sentence != self._trouble:
+            self._line(f"waiting for the ledger: {sentence}")
+        self._trouble = sentence
 
     def _head(self, state: "Draining") -> None:
         from atjwt.migration.times import when
@@ -91,25 +96,26 @@ def _moment(state: "Draining") -> str:
     return when(state.moment.at)
 
 
-def _left(state: "Draining") -> str:
+def _left(state: "Draining", came: int) -> str:
     from atjwt.migration.times import span
 
-    came = f"; {state.since} old tokens since the last look" if state.since else ""
-    return f"{span(state.remaining)} left{came}"
+    news = f"; old tokens meanwhile: {came}" if came else ""
+    return f"{span(state.remaining)} left{news}"
 
 
-def _bar(state: "Draining") -> str:
+def _bar(state: "Draining", came: int) -> str:
     whole = max(state.moment.at - state.step.at, 1.0)
     share = min(max(1 - state.remaining / whole, 0.0), 1.0)
     done = int(share * _WIDTH)
-    return f"[{'#' * done}{'-' * (_WIDTH - done)}] {share:4.0%}  {_left(state):50}"
+    return f"[{'#' * done}{'-' * (_WIDTH - done)}] {share:4.0%}  {_left(state, came)}"
 
 
 def drain_facts(state: "Draining") -> dict[str, object]:
     """What `--json` prints. Times are seconds since 1970; remaining, lifetime, margin and leeway
     seconds.
 
-    drained: whether no token from before the switch can be alive, which is recorded then.
+    drained_at: when no token from before the switch can be alive. drained: whether that is so, which
+    is recorded then. expires: the latest `exp` of an old token that was seen, 0 if none was.
     clients: those that brought old tokens in the last ten minutes.
     """
     step, moment = state.step, state.moment

@@ -62,5 +62,6 @@ def ledgers_of(arguments: argparse.Namespace) -> Ledgers:
 
 def command(arguments: argparse.Namespace, step: str, api: str) -> str:
     """The command for another step of the same API, with what was named."""
-    issuer = () if arguments.issuer is None else ("--issuer", arguments.issuer)
-    return step_command(arguments, step, api, *issuer)
+    named = (("--issuer", arguments.issuer), ("--domain", arguments.domain))
+    words = [word for name, value in named if value is not None for word in (name, value)]
+    return step_command(arguments, step, api, *words)

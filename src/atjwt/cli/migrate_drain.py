@@ -95,7 +95,6 @@ def run_drain(arguments: argparse.Namespace) -> int:
             audience=arguments.api,
             issuer=arguments.issuer,
             wait=not arguments.no_wait,
-            interval=1.0 if say.is_terminal else 5.0,
             settings=lambda api: _settings(management, api),
             tell=display.show,
             trouble=display.trouble,

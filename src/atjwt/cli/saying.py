@@ -1,5 +1,6 @@
 """Says lines to people, on a stream that may be a terminal: nothing in them moves its cursor."""
 
+import shutil
 import sys
 from typing import TextIO
 
@@ -12,6 +13,7 @@ class Saying:
     def __init__(self, *, as_json: bool = False) -> None:
         self._stream: TextIO = sys.stderr if as_json else sys.stdout
         self._is_open = False
+        self._length = 0  # of the line that is open
 
     @property
     def is_terminal(self) -> bool:
@@ -21,13 +23,17 @@ class Saying:
     def __call__(self, *lines: str) -> None:
         """Prints whole lines, in whatever encoding the stream has."""
         before = "\n" if self._is_open else ""
-        self._is_open = False
+        self._is_open, self._length = False, 0
         self._write(before + "".join(f"{safe(line)}\n" for line in lines))
 
     def over(self, line: str) -> None:
-        """Prints a line over the one before, if that was printed so too; it stays open."""
-        self._is_open = True
-        self._write(f"\r{safe(line)}")
+        """Prints a line over the one before, if that was printed so too; it stays open.
+
+        A line that were longer than the terminal's would not be written over.
+        """
+        shown = safe(line)[: shutil.get_terminal_size().columns - 1]
+        self._write(f"\r{shown:{self._length}}")
+        self._is_open, self._length = True, len(shown)
 
     def ask(self, question: str) -> None:
         """Prints a question; whoever answers ends the line."""

@@ -30,7 +30,7 @@ from atjwt.migration.times import when
 _LATELY = 600.0  # seconds; who brought an old token since then is named
 _PATIENCE = 120.0  # seconds; a ledger that nobody has written to for longer is told
 _SKEW = 60.0  # seconds by which clocks of hosts may differ before it is told
-_INTERVAL = 5.0  # seconds between two looks at the ledger
+_INTERVAL = 5.0  # seconds between two looks at the ledger, at the most
 
 
 class Moment(NamedTuple):
@@ -262,7 +262,8 @@ def drain(
     """Waits until no old token can be alive, and records that once.
 
     ledger: where the switch is recorded; it is read again all the time. audience, issuer: which API,
-    where the ledger has several. wait: or else look once. interval: seconds between two looks.
+    where the ledger has several. wait: or else look once. interval: seconds between two looks, at the
+    most; fewer when the end is near.
     settings: reads the API's, if it can; asked where old tokens are issued after the switch.
     tell: is called at each look. trouble: is told when the ledger cannot be read for now.
 
@@ -285,7 +286,7 @@ def drain(
         tell(state)
         if not wait:
             return state
-        sleep(min(interval, state.remaining))
+        sleep(min(interval, max(1.0, state.remaining // 60), state.remaining))
         account = _read_in_time(ledger, trouble, lambda: sleep(interval))
 
 

@@ -101,18 +101,22 @@ def _unattested(account: Account, api: Api, drained_at: float, now: float) -> li
     found = []
     beats = heartbeats_of(account, api)
     live = [beat for beat in beats if is_live(beat, now)]
-    silent = [beat for beat in beats if not is_live(beat, now)]
+    silent = [beat for beat in beats if not is_live(beat, now) and beat.at < drained_at]
     early = [beat for beat in live if beat.at < drained_at <= now]
     if not live:
         found.append("no instance reports: nobody says that no old token comes")
     if silent:
-        found.append(f"silent, and so perhaps with counts not yet written: {named(silent)}")
+        found.append(
+            f"silent, and so perhaps with counts not yet written: {named(silent)}: end them in order, "
+            "or make sure that they are gone"
+        )
     if early:
         found.append(f"not yet heard of since {when(drained_at)}: {named(early)}: try again soon")
     if account.lost:
         found.append(f"{account.lost} counts were lost, and nobody knows of which tokens")
     found += [
-        f"{origin.name} was not written to since {when(drained_at)}, and so says nothing about then"
+        f"{origin.name} was not written to since {when(drained_at)}, and so says nothing of then: "
+        "leave it out if nobody writes to it any more"
         for origin in account.origins
         if origin.updated < drained_at <= now
     ]

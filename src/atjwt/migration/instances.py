@@ -1,7 +1,8 @@
 """Who judges the tokens of an API, as the heartbeats tell: live or silent, and what is accepted.
 
-An instance is *live* until three of its intervals have passed without a word, and *silent* from then
-on: it may have been killed, or its ledger cannot be reached. One that stopped in order is neither.
+An instance is *live* until three of its intervals, or 15 s, have passed without a word, and *silent*
+from then on: it may have been killed, or its ledger cannot be reached. One that stopped in order is
+neither.
 """
 
 from collections.abc import Iterable
@@ -10,8 +11,11 @@ from typing import Final
 from atjwt.core.profile import Profile
 from atjwt.migration.account import Account, Heartbeat
 from atjwt.migration.standing import Api
+from atjwt.migration.times import when
 
 _MISSED: Final = 3  # heartbeats, after which an instance is silent
+_OLD: Final = 3_600  # seconds after which it is told that nobody writes to a ledger
+_SOON: Final = 15  # seconds that any instance is given
 _SKEW: Final = 60  # seconds by which clocks of hosts may differ before it is told
 
 
@@ -40,7 +44,7 @@ def _all_of(account: Account, api: Api) -> list[Heartbeat]:
 
 def is_live(beat: Heartbeat, now: float) -> bool:
     """Whether it has reported lately. now: seconds since 1970."""
-    return not beat.stopped and now - beat.at <= _MISSED * beat.interval
+    return not beat.stopped and now - beat.at <= max(_MISSED * beat.interval, _SOON)
 
 
 def accepts(beat: Heartbeat, profile: Profile) -> bool:
@@ -100,6 +104,11 @@ def remarks(account: Account, api: Api, profile: Profile, now: float) -> list[st
     ahead = [beat for beat in beats if beat.at > now + _SKEW]
     if ahead:
         found.append(f"the clock is ahead of this host's, or this one slow, at: {named(ahead)}")
+    found += [
+        f"{origin.name} was last written to at {when(origin.updated)}: what came since is not in it"
+        for origin in account.origins
+        if origin.updated < now - _OLD
+    ]
     if any(is_live(beat, now) for beat in beats) and (others := _other_issuers(account, api)):
         found.append(
             f"tokens of {', '.join(others)} are accepted for this API too; if that is another domain "

@@ -26,7 +26,8 @@ from atjwt.migration.times import when
 MARGIN: Final = 60.0
 """Seconds until a new setting is in force everywhere, and by which clocks may differ."""
 
-_LIFETIME: Final = 86_400.0  # seconds; Auth0's default, where an answer leaves it out
+_LIFETIME: Final = 86_400  # seconds; Auth0's default, where an answer leaves it out
+_LONGEST: Final = 10 * 366 * 86_400  # seconds; whatever says more is no lifetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,8 +167,8 @@ def _look(
 def lifetime_of(settings: Mapping[str, object]) -> float:
     """The largest lifetime, in seconds, that new tokens have under these settings."""
     told = [settings.get(name) for name in ("token_lifetime", "token_lifetime_for_web")]
-    known = [float(seconds) for seconds in told if type(seconds) in {int, float}]  # type: ignore[arg-type]
-    return max(known, default=_LIFETIME)
+    known = [seconds for seconds in told if isinstance(seconds, int) and 0 <= seconds <= _LONGEST]
+    return float(max(known, default=_LIFETIME))
 
 
 def _proposal(found: _Found, wanted: Dialect, *, undo: bool) -> Proposal:

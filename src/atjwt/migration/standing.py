@@ -38,19 +38,22 @@ class InTheWay(Exception):
 class Standing:
     """What was done with the setting of one API.
 
-    pending: the latest step that is begun, and of which nobody has said how it ended.
-    others: steps that are pending besides; somebody began at the same time.
+    begun: what is pending, the oldest first: several only where two began at the same time.
     switched: the changes that were made, the oldest first.
     drained, enforced: of the last of them.
     updated: when the last step was recorded, seconds since 1970; 0 if none was.
     """
 
-    pending: Step | None = None
-    others: tuple[Step, ...] = ()
+    begun: tuple[Step, ...] = ()
     switched: tuple[Step, ...] = ()
     drained: Step | None = None
     enforced: Step | None = None
     updated: float = 0.0
+
+    @property
+    def pending(self) -> Step | None:
+        """The latest step that is begun, and of which nobody has said how it ended."""
+        return self.begun[-1] if self.begun else None
 
     @property
     def last(self) -> Step | None:
@@ -100,8 +103,7 @@ def standing(account: Account, api: Api) -> Standing:
         else:
             later[step.name] = step
     return Standing(
-        pending=pending[-1] if pending else None,
-        others=tuple(pending[:-1]),
+        begun=tuple(pending),
         switched=tuple(switched),
         drained=later.get("drained"),
         enforced=later.get("enforced"),

@@ -181,8 +181,7 @@ def _begin(proposal: Proposal, journal: _Journal, ledger: Store, lifetime: float
             external=proposal.external,
         )
     )
-    stands = standing(ledger.read(), proposal.api)
-    pending = (*stands.others, *([stands.pending] if stands.pending else []))
+    pending = standing(ledger.read(), proposal.api).begun
     others = [step for step in pending if step != begun and step.at <= begun.at]
     if others:
         journal.record(begun, "failed")
