@@ -10,9 +10,9 @@ it is reached.
 
 import re
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from starlette.routing import compile_path
 
@@ -20,6 +20,9 @@ from atjwt.core.policy import Policy, all_of
 from atjwt.endpoints import ANY
 from atjwt.errors import ConfigurationError
 from atjwt.walk import Check, Door, Found, Kind, walk
+
+if TYPE_CHECKING:
+    from atjwt.resource_server import ResourceServer
 
 __all__ = ["Coverage", "GuardedRoute", "State", "assert_guarded", "coverage", "routes"]
 
@@ -37,7 +40,8 @@ class GuardedRoute:
     for any, none for a WebSocket. kind: a mount takes whatever is beneath its path. policy: printed;
     None where there is none. endpoint: module and name. audience: of the APIs whose tokens are looked
     at on the way. besides: who else gets there: `anonymous` sessions, `preflights`, whom another route
-    lets in. notes: what is wrong, each with its fix.
+    lets in. notes: what is wrong, each with its fix. policies, servers: what must be met, all of it, and
+    who looks at tokens on the way; for programs.
     """
 
     path: str
@@ -49,6 +53,8 @@ class GuardedRoute:
     audience: tuple[str, ...] = ()
     besides: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    policies: tuple[Policy, ...] = field(default=(), repr=False, compare=False)
+    servers: "tuple[ResourceServer, ...]" = field(default=(), repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,10 +213,9 @@ def _takes(one: Found, way: Found) -> bool:
 def _judged(found: Found, *, declared: bool, taken: Found | None) -> GuardedRoute:
     """What a caller without a token meets. taken: an earlier way in that stands before it."""
     way, guards, path = found.way, found.guards, _pattern(found)
-    exempt = [_exempts(door, path) for door in way.doors]
-    demanded = any(
-        door.middleware.required and not free for door, free in zip(way.doors, exempt, strict=True)
-    )
+    passed = [door for door in way.doors if not _exempts(door, path)]
+    servers = _servers(found, passed)
+    demanded = any(door.middleware.required for door in passed)
     checks = [*way.checks, *_own_checks(found)]
     policies = [check.policy for check in checks if check.policy is not None]
     said = declared or guards.public
@@ -221,7 +226,7 @@ def _judged(found: Found, *, declared: bool, taken: Found | None) -> GuardedRout
         state = "authenticated"
     elif guards.optional:
         state = "optional"
-    elif said or any(exempt):
+    elif said or len(passed) < len(way.doors):
         state = "public"
     policy, contradiction = _together(policies)
     notes = [*way.notes, *guards.notes, *contradiction, *_impassable(checks, path)]
@@ -232,8 +237,7 @@ def _judged(found: Found, *, declared: bool, taken: Found | None) -> GuardedRout
         notes, besides, state = [], {}, "public"  # the middleware gives the same document
     if state == "UNGUARDED" and (guards.closed or not guards.notes):  # those say what to do
         notes.append(_fix(found))
-    if guards.optional and demanded and not checks:
-        notes.append(_NEVER_OPTIONAL)
+    notes += [_NEVER_OPTIONAL] if guards.optional and demanded and not checks else []
     return GuardedRoute(
         path=_shown(found),
         methods=found.methods,
@@ -241,9 +245,11 @@ def _judged(found: Found, *, declared: bool, taken: Found | None) -> GuardedRout
         state=state,
         policy=policy,
         endpoint=found.name,
-        audience=_audience(found, exempt),
+        audience=tuple(dict.fromkeys(name for server in servers for name in server.audience)),
         besides=tuple(besides),
         notes=tuple(dict.fromkeys([*notes, *besides.values()])),
+        policies=tuple(policies),
+        servers=servers,
     )
 
 
@@ -275,11 +281,9 @@ _DOCS = (
 )
 
 
-def _audience(found: Found, exempt: Sequence[bool]) -> tuple[str, ...]:
-    doors = [door for door, free in zip(found.way.doors, exempt, strict=True) if not free]
-    servers = [door.middleware.resource_server for door in doors]
-    servers += [server for _, server in found.guards.own]
-    return tuple(dict.fromkeys(name for server in servers for name in server.audience))
+def _servers(found: Found, passed: Sequence[Door]) -> "tuple[ResourceServer, ...]":
+    servers = [door.middleware.resource_server for door in passed]
+    return tuple(dict.fromkeys([*servers, *(server for _, server in found.guards.own)]))
 
 
 def _exempts(door: Door, path: str) -> bool:

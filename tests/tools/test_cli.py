@@ -38,6 +38,7 @@ commands:
   COMMAND
     issuer    run a local authorization server for development
     routes    list the routes of an app and what guards them
+    migrate   take an API from one token profile to the other
 """
 
 ISSUER_HELP = """\

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import cast
 
-from atjwt.cli import issuer, routes
+from atjwt.cli import issuer, migrate, routes
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,4 +39,5 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     issuer.add_to(commands)
     routes.add_to(commands)
+    migrate.add_to(commands)
     return parser

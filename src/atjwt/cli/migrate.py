@@ -6,10 +6,8 @@ was asked for wrongly.
 """
 
 import argparse
-import os
-from typing import Final
 
-COMMANDS: Final = ("report", "plan", "switch", "undo", "drain", "enforce")
+from atjwt.cli import migrate_drain, migrate_plan, migrate_report, migrate_switch
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -21,23 +19,8 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         "brings which tokens, plan what would change, switch the setting at the authorization server, "
         "drain the old tokens, enforce the new profile. undo leads back.",
     )
-    parser.add_subparsers(title="steps", metavar="STEP", required=True)
-
-
-def add_ledger(parser: argparse.ArgumentParser) -> None:
-    """Adds `--ledger` and `--json`, which every step has."""
-    parser.add_argument(
-        "--ledger",
-        action="append",
-        metavar="URL",
-        help="sqlite:///FILE, redis://HOST/0 or lines:FILE; may be repeated, then they are merged and "
-        "the first keeps what is done (default: the environment variable ATJWT_LEDGER)",
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON instead of text")
-
-
-def ledgers(arguments: argparse.Namespace) -> list[str]:
-    """The ledgers that were named; none where neither an argument nor the environment names one."""
-    given: list[str] | None = arguments.ledger
-    named = os.environ.get("ATJWT_LEDGER", "")
-    return given if given else [url for url in named.split() if url]
+    steps = parser.add_subparsers(title="steps", metavar="STEP", required=True)
+    migrate_report.add_to(steps)
+    migrate_plan.add_to(steps)
+    migrate_switch.add_to(steps)
+    migrate_drain.add_to(steps)

@@ -7,17 +7,15 @@ has changed. 2: it could not be looked at.
 
 import argparse
 import contextlib
-import dataclasses
-import importlib
-import inspect
 import json
 import os
-import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from atjwt.cli.loading import NotLoadedError, load_app, target, told
 
 if TYPE_CHECKING:
     from atjwt.guards import Coverage, GuardedRoute
@@ -28,8 +26,12 @@ Key = tuple[str, str, tuple[str, ...]]
 Change = tuple[str, Key, str]
 """Added `+`, removed `-` or changed `~`; which route; what it was and is."""
 
+_SHOWN: Final = (
+    "path", "methods", "kind", "state", "policy", "endpoint", "audience", "besides", "notes",
+)  # fmt: skip
+"""What `--json` tells of a route."""
+
 _COLOURS: Final = {"UNGUARDED": "31", "public": "33", "optional": "33"}
-_TARGET: Final = re.compile(r"([\w.]+):([^\W\d]\w*(?:\.[^\W\d]\w*)*)(\(\))?")
 
 
 class _NotSeenError(Exception):
@@ -47,7 +49,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         "could not be looked at.",
     )
     parser.add_argument(
-        "app", type=_target, metavar="module:app", help="the app; or its factory, module:make_app()"
+        "app", type=target, metavar="module:app", help="the app; or its factory, module:make_app()"
     )
     parser.add_argument(
         "--public",
@@ -90,62 +92,16 @@ def _look(arguments: argparse.Namespace) -> "Coverage":
     from atjwt.errors import ConfigurationError
     from atjwt.guards import coverage
 
-    app = _load(*arguments.app)
+    try:
+        app = load_app(arguments.app)
+    except NotLoadedError as error:
+        raise _NotSeenError(str(error)) from error
     try:
         return coverage(app, public=arguments.public)
     except ConfigurationError as error:
         raise _NotSeenError("; ".join(error.problems)) from error
     except Exception as error:  # the app's own middleware is built, and may fail
-        raise _NotSeenError(f"building the app's middleware failed: {_told(error)}") from error
-
-
-# --- The app --------------------------------------------------------------------------------------
-
-
-def _target(text: str) -> tuple[str, str, str]:
-    """Module, attribute, and parentheses if it is to be called."""
-    matched = _TARGET.fullmatch(text)
-    if matched is None:
-        raise argparse.ArgumentTypeError(
-            "write module:app, as in shop.main:app, or a factory, as in shop.main:make_app()"
-        )
-    return matched[1], matched[2], matched[3] or ""
-
-
-def _load(module: str, path: str, call: str) -> object:
-    if (here := str(Path.cwd())) not in sys.path:
-        sys.path.insert(0, here)
-    try:
-        thing: object = importlib.import_module(module)
-    except (Exception, SystemExit) as error:  # an import may raise anything
-        raise _NotSeenError(f"importing {module} failed: {_told(error)}") from error
-    for name in path.split("."):
-        if not hasattr(thing, name):
-            raise _NotSeenError(f"{module} has no {path}")
-        thing = getattr(thing, name)
-    if call:
-        try:
-            thing = thing()  # type: ignore[operator]
-        except (Exception, SystemExit) as error:  # so may its factory
-            raise _NotSeenError(f"calling {module}:{path}() failed: {_told(error)}") from error
-    if not _is_app(thing):
-        hint = "" if call or not callable(thing) else f"; a factory is {module}:{path}()"
-        raise _NotSeenError(f"{module}:{path} is no ASGI app{hint}")
-    return thing
-
-
-def _told(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
-
-
-def _is_app(thing: object) -> bool:
-    if not callable(thing) or inspect.isclass(thing):
-        return False
-    try:
-        inspect.signature(thing).bind({}, None, None)
-    except (TypeError, ValueError):
-        return False
-    return True
+        raise _NotSeenError(f"building the app's middleware failed: {told(error)}") from error
 
 
 # --- A stored list --------------------------------------------------------------------------------
@@ -229,7 +185,7 @@ def _read(file: Path) -> dict[Key, list[str]]:
 
 def _print_json(found: "Coverage", changes: list[Change]) -> None:
     facts = {
-        "routes": [dataclasses.asdict(route) for route in found.routes],
+        "routes": [{name: getattr(route, name) for name in _SHOWN} for route in found.routes],
         "warnings": found.warnings,
         "changes": [
             {"change": sign, "path": path, "kind": kind, "methods": methods, "state": state}

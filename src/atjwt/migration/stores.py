@@ -1,65 +1,22 @@
 """Where a ledger is kept. A store adds batches up, keeps the steps in order, and gives all of it back.
 
     sqlite:///path      one file, for all processes of one host (an absolute path has a fourth slash)
-    redis://host/0      for many hosts (the extra `redis`)
+    redis://host/0      for many hosts (the extra `redis`); rediss:// with TLS
     lines:path          JSON lines, as collected from the stdout of many processes; `lines:-` is stdin
     stdout:             writes such lines; cannot be read
 
 What is wrong with one is a `LedgerError`, whose text says what to do and holds no password.
 """
 
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
 
-from atjwt.migration.account import Account, Batch, Origin, Step
+from atjwt.errors import ConfigurationError
+from atjwt.migration.account import Account
+from atjwt.migration.sqlite_store import SqliteStore
+from atjwt.migration.store import LedgerError, Memory, Store
 
-
-class LedgerError(Exception):
-    """A ledger cannot be read or written. The text says why, and what to do."""
-
-
-class Store(Protocol):
-    """Keeps what several processes count. What has returned is kept; all raise LedgerError."""
-
-    @property
-    def name(self) -> str:
-        """What a message calls it, without a password."""
-
-    def write(self, batch: Batch) -> None:
-        """Adds what a process has counted, and replaces its heartbeats. All of it or nothing."""
-
-    def record(self, step: Step) -> None:
-        """Adds a step."""
-
-    def read(self) -> Account:
-        """All that it holds, at one moment."""
-
-    def close(self) -> None:
-        """Lets go of what was opened."""
-
-
-class Memory:
-    """A store that is gone with the process; for tests."""
-
-    name = "memory"
-
-    def __init__(self) -> None:
-        self._account = Account(origins=(Origin(self.name, f"memory-{id(self)}", 0.0),))
-
-    def write(self, batch: Batch) -> None:
-        """See `Store`."""
-        self._account = self._account.with_batch(batch)
-
-    def record(self, step: Step) -> None:
-        """See `Store`."""
-        self._account = Account.merged([self._account, Account(steps=(step,))])
-
-    def read(self) -> Account:
-        """See `Store`."""
-        return self._account
-
-    def close(self) -> None:
-        """See `Store`."""
+__all__ = ["LedgerError", "Memory", "Store", "open_store", "read_ledgers"]
 
 
 def open_store(url: str) -> Store:
@@ -67,7 +24,13 @@ def open_store(url: str) -> Store:
 
     Raises ConfigurationError: the URL names none. LedgerError: an extra is not installed.
     """
-    raise NotImplementedError
+    scheme, colon, rest = url.partition(":") if isinstance(url, str) else ("", "", "")
+    if not colon or scheme not in _OPENERS:
+        raise ConfigurationError(
+            ["a ledger is named by a URL such as sqlite:///ledger.db, redis://host/0, stdout: or"
+             " lines:FILE"]
+        )  # fmt: skip
+    return _OPENERS[scheme](rest)
 
 
 def read_ledgers(urls: Iterable[str]) -> Account:
@@ -76,4 +39,36 @@ def read_ledgers(urls: Iterable[str]) -> Account:
     Raises ConfigurationError, LedgerError: one cannot be read; two are copies of one; one was written
     by a newer version.
     """
-    raise NotImplementedError
+    accounts: list[Account] = []
+    for url in dict.fromkeys(urls):
+        store = open_store(url)
+        try:
+            accounts.append(store.read())
+        finally:
+            store.close()
+    whole = Account.merged(accounts)
+    names: dict[str, str] = {}
+    for origin in whole.origins:
+        if origin.id in names:
+            raise LedgerError(
+                f"{names[origin.id]} and {origin.name} are copies of one ledger, and would count"
+                " twice: give one of them"
+            )
+        names[origin.id] = origin.name
+    return whole
+
+
+def _sqlite(rest: str) -> Store:
+    path = rest.removeprefix("///")
+    if not rest.startswith("///") or not path.strip("/") or path.endswith("/"):
+        raise ConfigurationError(
+            ["sqlite: name a file: sqlite:///ledger.db, or sqlite:////var/lib/ledger.db with its"
+             " whole path"]
+        )  # fmt: skip
+    if path.startswith((":memory:", "file:")) or "?" in path or "\0" in path:
+        raise ConfigurationError(["sqlite: name a file by its path, without options"])
+    return SqliteStore(path)
+
+
+_OPENERS: Final[Mapping[str, Callable[[str], Store]]] = {"sqlite": _sqlite}
+"""By the scheme of the URL: what is made of the text after its colon."""

@@ -1,0 +1,102 @@
+"""What every step of `atjwt migrate` has: the ledgers that are read, and how trouble is told.
+
+1: it could not be done, for which a ledger or the Management API is the reason. 2: it was asked for
+wrongly.
+"""
+
+import argparse
+import os
+import re
+import shlex
+import sys
+import time
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from atjwt.migration.account import Account
+
+Run = Callable[[argparse.Namespace], int]
+"""Does what the arguments say. Returns the exit code."""
+
+
+def add_ledger(parser: argparse.ArgumentParser) -> None:
+    """Adds `--ledger` and `--json`, which every step has."""
+    parser.add_argument(
+        "--ledger",
+        action="append",
+        metavar="URL",
+        help="sqlite:///FILE, redis://HOST/0 or lines:FILE; may be repeated, then they are merged and "
+        "the first keeps what is done (default: the environment variable ATJWT_LEDGER)",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+
+
+def ledgers(arguments: argparse.Namespace) -> list[str]:
+    """The ledgers that were named; none where neither an argument nor the environment names one."""
+    given: list[str] | None = arguments.ledger
+    named = os.environ.get("ATJWT_LEDGER", "")
+    return given if given else [url for url in named.split() if url]
+
+
+def now() -> float:
+    """Seconds since 1970."""
+    return time.time()
+
+
+def command(arguments: argparse.Namespace, *words: str) -> str:
+    """A step to type next, with the ledgers that were named by argument; never with a password."""
+    named = [word for url in arguments.ledger or () for word in ("--ledger", _hidden(url))]
+    return shlex.join(["python", "-m", "atjwt", "migrate", *words, *named])
+
+
+def _hidden(url: str) -> str:
+    return re.sub(r"(?<=password=)[^&]*", "PASSWORD", re.sub(r"//[^/]*@", "//USER:PASSWORD@", url))
+
+
+def account_of(arguments: argparse.Namespace) -> "Account":
+    """What the named ledgers hold together.
+
+    Raises ConfigurationError: none is named, or a URL names none. LedgerError: one cannot be read.
+    """
+    from atjwt.errors import ConfigurationError
+    from atjwt.migration.stores import read_ledgers
+
+    urls = ledgers(arguments)
+    if not urls:
+        raise ConfigurationError(
+            ["name the ledger: --ledger sqlite:///FILE, or the environment variable ATJWT_LEDGER"]
+        )
+    return read_ledgers(urls)
+
+
+def telling(name: str) -> Callable[[Run], Run]:
+    """Decorates a step, so that what goes wrong in it is a sentence on stderr and an exit code.
+
+    name: of the step.
+    """
+
+    def decorated(run: Run) -> Run:
+        @wraps(run)
+        def told(arguments: argparse.Namespace) -> int:
+            from atjwt.errors import ConfigurationError
+            from atjwt.migration.management import ManagementError
+            from atjwt.migration.standing import InTheWay
+            from atjwt.migration.stores import LedgerError
+
+            try:
+                return run(arguments)
+            except ConfigurationError as error:
+                code, problems = 2, error.problems
+            except (LedgerError, ManagementError) as error:
+                code, problems = 1, (str(error),)
+            except InTheWay as error:
+                code, problems = 1, error.problems
+            for problem in problems:
+                print(f"atjwt migrate {name}: {problem}", file=sys.stderr)
+            return code
+
+        return told
+
+    return decorated

@@ -1,0 +1,132 @@
+"""How a ledger's values are written down, as rows and as JSON, and read back, whatever is there.
+
+What is read was written by somebody: each function that reads raises ValueError, TypeError or
+KeyError where it is not what was expected.
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Final, get_args
+
+from atjwt.migration.account import (
+    Heartbeat,
+    RefusalKey,
+    Refusals,
+    Step,
+    StepName,
+    Use,
+    UseKey,
+)
+
+_STEP_NAMES: Final[tuple[StepName, ...]] = get_args(StepName)
+
+
+def dumped(value: Heartbeat | Step) -> str:
+    """A heartbeat or a step as JSON, in ASCII; the same value always as the same text."""
+    return json.dumps(asdict(value), separators=(",", ":"))
+
+
+def use_key(row: Sequence[object]) -> UseKey:
+    """Reads the eight members in their order; `permissions` may be a number."""
+    hour, service, issuer, audience, profile, permissions, kind, client_id = row
+    return UseKey(
+        _whole(hour), _text(service), _text(issuer), _text(audience), _text(profile),
+        bool(_whole(permissions)), _text(kind), _text(client_id),
+    )  # fmt: skip
+
+
+def use(row: Sequence[object]) -> Use:
+    """Reads the five members in their order."""
+    requests, first, last, expires, lifetime = row
+    return Use(_whole(requests), _number(first), _number(last), _number(expires), _number(lifetime))
+
+
+def refusal_key(row: Sequence[object]) -> RefusalKey:
+    """Reads the six members in their order."""
+    hour, service, issuer, audience, profile, reason = row
+    return RefusalKey(
+        _whole(hour), _text(service), _text(issuer), _text(audience), _text(profile), _text(reason)
+    )
+
+
+def refusals(row: Sequence[object]) -> Refusals:
+    """Reads the two members in their order."""
+    requests, last = row
+    return Refusals(_whole(requests), _number(last))
+
+
+def heartbeat(body: object) -> Heartbeat:
+    """Reads JSON, or what JSON holds. Members that a later version adds are passed over."""
+    told = _object(body)
+    audience = _texts(told["audience"])
+    if not audience:
+        raise ValueError("a heartbeat without audience")
+    return Heartbeat(
+        service=_text(told["service"]),
+        instance=_text(told["instance"]),
+        issuer=_text(told["issuer"]),
+        audience=audience,
+        profiles=_texts(told["profiles"]),
+        leeway=_number(told["leeway"]),
+        started=_number(told["started"]),
+        at=_number(told["at"]),
+        interval=_number(told["interval"]),
+        stopped=_flag(told["stopped"]),
+    )
+
+
+def step(body: object) -> Step:
+    """Reads JSON, or what JSON holds. Members that a later version adds are passed over."""
+    told = _object(body)
+    (name,) = [each for each in _STEP_NAMES if each == told["name"]]
+    return Step(
+        name=name,
+        at=_number(told["at"]),
+        issuer=_text(told["issuer"]),
+        audience=_text(told["audience"]),
+        before=_text(told["before"]),
+        after=_text(told["after"]),
+        lifetime=_number(told["lifetime"]),
+        margin=_number(told["margin"]),
+        undo=_flag(told["undo"]),
+        external=_flag(told["external"]),
+    )
+
+
+def _object(body: object) -> dict[str, object]:
+    told = json.loads(body) if isinstance(body, str | bytes) else body
+    if not isinstance(told, dict):
+        raise TypeError("no JSON object")
+    return told
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("no text")
+    return value
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise TypeError("no list")
+    return tuple(_text(item) for item in value)
+
+
+def _whole(value: object) -> int:
+    if not isinstance(value, int):  # booleans are numbers here
+        raise TypeError("no whole number")
+    return value
+
+
+def _number(value: object) -> float:
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        raise TypeError("no number")
+    return value
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError("no truth value")
+    return value
