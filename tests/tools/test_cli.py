@@ -52,10 +52,10 @@ options:
   -h, --help           show this help message and exit
   --host HOST          loopback name or address (default: 127.0.0.1)
   --port PORT          0 for any free one (default: 9400)
-  --config FILE        APIs, users, clients and grants to begin with, as TOML (default: built-in
-                       ones)
-  --state FILE         keep APIs, signing keys and client secrets in this SQLite file, for the
-                       next run; readable by its owner alone (default: in memory)
+  --config FILE        APIs, users, clients, grants and organizations to begin with, as TOML
+                       (default: built-in ones)
+  --state FILE         keep APIs, client grants, signing keys and client secrets in this SQLite
+                       file, for the next run; readable by its owner alone (default: in memory)
   --audience AUDIENCE  identifier of the main API (default: the first of --config, or
                        https://api.example.com/)
   --dialect DIALECT    token dialect of the main API: access_token, access_token_authz,

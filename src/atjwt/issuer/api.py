@@ -13,8 +13,10 @@ from typing import Final, cast
 
 from atjwt.issuer.tokens import Dialect
 
-MANAGEMENT_SCOPES: Final = tuple(
-    f"{verb}:resource_servers" for verb in ("read", "create", "update", "delete")
+MANAGEMENT_SCOPES: Final = (
+    *(f"{verb}:resource_servers" for verb in ("read", "create", "update", "delete")),
+    *(f"{verb}:client_grants" for verb in ("read", "create", "update", "delete")),
+    *(f"{verb}:signing_keys" for verb in ("read", "create", "update")),
 )
 """The scopes of the issuer's own Management API."""
 
@@ -152,8 +154,7 @@ def management_audience(issuer: str) -> str:
 
 
 def _what(scope: str) -> str:
-    verb, _, _ = scope.partition(":")
-    return f"{verb.capitalize()} Resource Servers"
+    return scope.replace(":", " ").replace("_", " ").title()
 
 
 def _without_pem(encryption: object) -> dict[str, object]:

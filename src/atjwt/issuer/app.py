@@ -70,6 +70,7 @@ def _index(authority: Authority) -> Response:
         spa_client_id=authority.apps[0].client_id,
         users=[_user(authority, user) for user in authority.users],
         apis=[api.identifier for api in authority.apis.all()],
+        organizations=[{"id": one.id, "name": one.name} for one in authority.organizations.known],
         paths={**paths, **management_paths(wellknown.management_path), **control_paths()},
     )
 

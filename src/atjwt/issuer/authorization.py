@@ -72,6 +72,7 @@ class AuthorizationEndpoint:
                 address,
                 client_id=client.client_id,
                 audience=self._open_to(client),
+                organizations=authority.organizations,
             )
         except Refused as refusal:
             return _refuse(address, refusal)
@@ -109,6 +110,11 @@ class AuthorizationEndpoint:
         user = self._user(sent.get("user"))
         if user is None:
             return error_page("There is no such user.")
+        try:
+            if wanted.organization is not None:
+                wanted.organization.check_member(user.subject)
+        except Refused as refusal:
+            return _refuse(wanted.address, refusal)
         login = Login(request=wanted, user=user, at=self._authority.mint.clock())
         return _back(wanted.address.with_answer(code=self.codes.keep(login)))
 

@@ -77,7 +77,7 @@ def login_page(
 <dl>
 <dt>App</dt><dd><code>{escape(request.client_id)}</code></dd>
 <dt>API</dt><dd>{_api(request)}</dd>
-<dt>Scopes</dt><dd>{_scopes(request, known)}</dd>
+{_organization(request)}<dt>Scopes</dt><dd>{_scopes(request, known)}</dd>
 </dl>
 <form method="post" action="{escape(action)}">
 <input type="hidden" name="view" value="{escape(view)}">
@@ -137,6 +137,13 @@ def _api(request: AuthorizationRequest) -> str:
     if request.audience is None:
         return "none is asked for, so the access token is opaque"
     return f"<code>{escape(request.audience)}</code>"
+
+
+def _organization(request: AuthorizationRequest) -> str:
+    if request.organization is None:
+        return ""
+    name, id_ = request.organization.name, request.organization.id
+    return f"<dt>Organization</dt><dd>{escape(name)} <code>{escape(id_)}</code></dd>\n"
 
 
 def _scopes(request: AuthorizationRequest, defined: Iterable[str]) -> str:
