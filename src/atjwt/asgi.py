@@ -150,7 +150,7 @@ class AccessTokenMiddleware:
         if self.configuration_error is not None:
             await refuse_to_start(self.configuration_error.problems, scope, receive, send)
         if scope["type"] == "lifespan":
-            await self.app(scope, receive, send)
+            await self.app(scope, receive, _telling(self.resource_server, send))
             return
         if scope["type"] not in {"http", "websocket"}:
             raise ConfigurationError([f"AccessTokenMiddleware: unknown scope {scope['type']!r}"])
@@ -219,6 +219,19 @@ class AccessTokenMiddleware:
                 "a CORS preflight was refused: put CORSMiddleware outside AccessTokenMiddleware"
                 " (before it in the list of middleware), or say allow_preflight=True"
             )
+
+
+def _telling(resource_server: ResourceServer, send: Send) -> Send:
+    """A `send` of `lifespan` by which the resource server learns of the app's beginning and end."""
+
+    async def telling(message: Message) -> None:
+        if message["type"] == "lifespan.startup.complete":
+            resource_server.start()
+        elif message["type"].startswith("lifespan.shutdown."):
+            await resource_server.stop()
+        await send(message)
+
+    return telling
 
 
 async def refuse_to_start(

@@ -23,10 +23,11 @@ from atjwt.core.key_set import KeySet, parse_key_set
 from atjwt.core.trusted_issuer import TrustedIssuer
 from atjwt.discovery import fetch_metadata
 from atjwt.errors import InvalidToken, KeysUnavailable, Reason
-from atjwt.events import KeysFailed, KeysRefreshed, Reporter, logger
+from atjwt.events import KeysFailed, KeysRefreshed, logger
 from atjwt.fetch import Fetch, FetchFailed, HttpFetcher, max_age_of, seconds_of
 from atjwt.flight import Flight
 from atjwt.health import IssuerHealth, State
+from atjwt.reporter import Reporter
 
 DAY = 86_400.0
 MAX_REMEMBERED = 256

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, field, fields
 from hashlib import sha256
-from typing import NamedTuple, TypedDict, Unpack
+from typing import NamedTuple, Unpack
 
 import anyio
 from cachetools import FIFOCache
@@ -36,38 +36,27 @@ from atjwt.core.token import UnverifiedToken, parse_token
 from atjwt.core.trusted_issuer import TrustedIssuer
 from atjwt.core.verify import Case, verify
 from atjwt.errors import AuthError, ConfigurationError, MissingToken
-from atjwt.events import Observer, Reporter, TokenAccepted
+from atjwt.events import Observer, Tick, TokenAccepted
 from atjwt.fetch import Fetch
 from atjwt.flight import Flight
 from atjwt.health import Health
 from atjwt.jwks_client import JwksClient
-from atjwt.settings import protected_resource, read_environment, server_problems
+from atjwt.reporter import Reporter
+from atjwt.settings import Settings, protected_resource, read_environment, server_problems
 
 Headers = Iterable[tuple[bytes, bytes]]
 """A request's header pairs as ASGI gives them: bytes, names in lower case."""
 
 
 class _Remembered(NamedTuple):
-    """A token that was verified before, and what must still be true of it."""
+    """A token that was verified before, what must still be true of it, and what counts it then."""
 
     principal: Principal
     key: VerificationKey
     client: JwksClient
     since: float
     until: float
-
-
-class _Settings(TypedDict, total=False):
-    """What `ResourceServer.from_env` takes besides the environment."""
-
-    leeway: float
-    token_cache_size: int
-    max_token_size: int
-    observers: Collection[Observer]
-    realm: str | None
-    resource: ProtectedResource | str | None
-    clock: Callable[[], float]
-    fetch: Fetch | None
+    tick: Tick | None
 
 
 _Admitted = tuple[UnverifiedToken, TrustedIssuer, Profile, JwksClient, int]
@@ -85,7 +74,7 @@ class ResourceServer:
     leeway: seconds by which clocks may differ, 0 to 300 (RFC 9068 section 4).
     token_cache_size: how many verified tokens are remembered; 0 for none.
     max_token_size: bytes of the longest token that is looked at.
-    observers: callables that are handed events (`atjwt.events`).
+    observers: callables that are handed events, and ledgers (`atjwt.events`).
     realm: what challenges call the protected space; default the first audience.
     resource: the URL under which clients reach the API, or a `ProtectedResource` that says more;
         then its metadata is published and challenges name it (RFC 9728).
@@ -141,10 +130,11 @@ class ResourceServer:
         }
         for name, value in derived.items():
             object.__setattr__(self, name, value)
+        reporter.join(self)
 
     @classmethod
     def from_env(
-        cls, environ: Mapping[str, str] = os.environ, **settings: Unpack[_Settings]
+        cls, environ: Mapping[str, str] = os.environ, **settings: Unpack[Settings]
     ) -> "ResourceServer":
         """A resource server for one Auth0 tenant, configured by the environment.
 
@@ -267,17 +257,27 @@ class ResourceServer:
                 await flight.landed()
         return self.health()
 
+    def start(self) -> None:
+        """Says that requests are to come, to who keeps a ledger; the middleware does it by itself."""
+        self._reporter.start()
+
+    async def stop(self) -> None:
+        """Says that no more requests come. A ledger is written then, which takes 2 seconds at most."""
+        await self._reporter.stop()
+
     def _recall(self, digest: bytes) -> Principal | None:
         """The principal of a token that was verified before, if all of that still holds."""
         found = self._remembered.get(digest)  # changes nothing, so needs no lock
         if found is None:
             return None
-        principal, key, client, since, until = found
+        principal, key, client, since, until, tick = found
         now = self.clock()
         if not since <= now < until or not client.holds(key, now):
             return None
+        if tick is not None:
+            self._reporter.count(tick)
         if self._reporter.observers:
-            self._reporter.emit(
+            self._reporter.emit_accepted(
                 TokenAccepted(
                     at=now, principal=principal, fingerprint=digest.hex()[:16], remembered=True
                 )
@@ -327,13 +327,13 @@ class ResourceServer:
             verified = verify(Case(token, issuer, profile, key, self._audience, now, self.leeway))
         except AuthError as error:
             raise _located(error, admitted) from None
-        principal = to_principal(verified)
+        principal, tick = to_principal(verified), None
+        if verified.notes or self._reporter.is_heard:
+            tick = self._reporter.accepted(principal, digest.hex()[:16], now, verified.notes)
         if self.token_cache_size:
             until = (principal.expires_at or 0) + self.leeway
             with self._lock:
-                self._remembered[digest] = _Remembered(principal, key, client, now, until)
-        if verified.notes or self._reporter.observers:
-            self._reporter.accepted(principal, digest.hex()[:16], now, verified.notes)
+                self._remembered[digest] = _Remembered(principal, key, client, now, until, tick)
         return principal
 
 

@@ -5,12 +5,28 @@ As in `core/configuration.py`: a sentence for each problem, with its fix, and al
 
 import inspect
 from collections.abc import Callable, Collection, Mapping
+from typing import TypedDict
 
 from atjwt.core.configuration import audience_problems, number_problems
 from atjwt.core.profile import PROFILES
 from atjwt.core.protected_resource import ProtectedResource
 from atjwt.core.trusted_issuer import TrustedIssuer
 from atjwt.errors import ConfigurationError
+from atjwt.events import Observer, joins
+from atjwt.fetch import Fetch
+
+
+class Settings(TypedDict, total=False):
+    """What `ResourceServer.from_env` takes besides the environment."""
+
+    leeway: float
+    token_cache_size: int
+    max_token_size: int
+    observers: Collection[Observer]
+    realm: str | None
+    resource: ProtectedResource | str | None
+    clock: Callable[[], float]
+    fetch: Fetch | None
 
 
 def server_problems(settings: Mapping[str, object]) -> list[str]:
@@ -63,6 +79,8 @@ def _observer_problems(observers: object) -> list[str]:
         return ["observers: give a list, such as [print]"]
     problems = []
     for observer in observers:
+        if joins(observer):
+            continue
         if not callable(observer):
             problems.append("observers: each must be callable")
         elif _is_async(observer):

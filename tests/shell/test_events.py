@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import atjwt.events
+import atjwt.reporter
 import atjwt.resource_server
 from atjwt import AuthError, KeyPolicy, Reason, has_permission, has_scope
 from atjwt.errors import MissingToken
@@ -294,7 +295,7 @@ def test_nothing_is_built_where_nobody_listens(
     def never(**fields: Any) -> None:
         raise AssertionError(fields)
 
-    for module in (atjwt.events, atjwt.resource_server):
+    for module in (atjwt.events, atjwt.reporter, atjwt.resource_server):
         for name in ("TokenAccepted", "TokenRefused", "AccessDenied"):
             monkeypatch.setattr(module, name, never, raising=False)
     server = trusting(issuer, clock, fetch=issuer.fetch)
