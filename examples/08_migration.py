@@ -31,7 +31,7 @@ def main() -> int:
         step(it, "plan", AUDIENCE, "--to", "rfc9068", "--expect", "orders=2")
 
         say("the switch: from now on the issuer issues RFC 9068")
-        step(it, "switch", AUDIENCE, "--to", "rfc9068", "--yes")
+        step(it, "switch", AUDIENCE, "--to", "rfc9068", "--margin", "1", "--yes")
         told(it, "old and new tokens side by side", 1.0)
 
         say("at a bad moment the issuer changes its signing key, and is gone for a while")
@@ -43,6 +43,7 @@ def main() -> int:
         with Watching(it.traffic):
             drained = it.migrate("drain", AUDIENCE)
         show(drained.stdout)
+        told(it, "every process must have reported since", 1.0)
         step(it, "enforce", AUDIENCE)
 
         say("the API accepts RFC 9068 only, by a rolling deployment of ATJWT_PROFILES=rfc9068")

@@ -14,7 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
@@ -123,10 +123,14 @@ class Fleet:
 
 
 class World:
-    """All of it together. dialect: what the API is set to at the beginning."""
+    """All of it together.
 
-    def __init__(self, folder: Path, *, dialect: str, profiles: str) -> None:
+    dialect: what the API is set to at the beginning. ends: what has to be ended, whatever happens.
+    """
+
+    def __init__(self, folder: Path, *, dialect: str, ends: ExitStack) -> None:
         self.issuer = Issuer(folder, dialect=dialect)
+        ends.callback(self.issuer.stop)
         self.ledger = f"sqlite:///{folder / 'ledger.db'}"
         facts = self.issuer.facts
         self._environment = {
@@ -140,7 +144,7 @@ class World:
             "AUTH0_CLIENT_SECRET": facts["management_client_secret"],
         }
         self.fleet = Fleet(folder, self._environment)
-        self.fleet.roll(profiles)
+        ends.callback(self.fleet.stop)
         paths = ("/orders", "/archive") if dialect.endswith("_authz") else ("/orders",)
         self.traffic = Traffic(facts, self.fleet.url, paths)
 
@@ -157,32 +161,25 @@ class World:
         headers = {"authorization": f"Bearer {token}"}
         return httpx.get(self.fleet.url + path, headers=headers, trust_env=False).status_code
 
-    def stop(self) -> None:
-        """Ends everything."""
-        self.fleet.stop()
-        self.issuer.stop()
-
 
 @contextmanager
 def world(*, dialect: str, profiles: str) -> Iterator[World]:
     """A world in a folder of its own; its clients are at work for as long as the block lasts."""
-    with tempfile.TemporaryDirectory() as folder:
-        made = World(Path(folder), dialect=dialect, profiles=profiles)
-        try:
-            with made.traffic:
-                yield made
-        finally:
-            made.stop()
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as ends:
+        made = World(Path(folder), dialect=dialect, ends=ends)
+        made.fleet.roll(profiles)
+        with made.traffic:
+            yield made
 
 
 class Watching:
-    """Prints what the clients are told while it goes on, twice a second."""
+    """Prints what the clients are told while it goes on, again and again."""
 
     def __init__(self, traffic: Traffic) -> None:
         self._traffic, self._start = traffic, time.time()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch)
-        self._lasts = sys.stdout.isatty()
+        self._stays = sys.stdout.isatty()
 
     def __enter__(self) -> None:
         self._thread.start()
@@ -193,8 +190,8 @@ class Watching:
         self._say("\n")
 
     def _watch(self) -> None:
-        while not self._over.wait(0.5):
-            self._say("\r" if self._lasts else "\n")
+        while not self._over.wait(0.2 if self._stays else 1.0):
+            self._say("\r" if self._stays else "\n")
 
     def _say(self, end: str) -> None:
         now = time.time()
