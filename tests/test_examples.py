@@ -64,6 +64,17 @@ SAYS = {
         "export 2 put aside: wrong_kind",
         "export 3 put aside: expired",
     ],
+    "08_migration.py": [
+        "NOT READY, 1 thing is in the way",
+        "READY, nothing is in the way",
+        "Switched: ",
+        "Drained: since ",
+        "ATJWT_PROFILES=rfc9068",
+        "the migration is done",
+        "a token in the old profile: 401",
+        " valid requests, 0 refused; ",
+        " invalid ones, 0 let in",
+    ],
     "tour.py": [
         "access_token, for a user",
         "rfc9068_profile_authz, for a client",
@@ -87,7 +98,7 @@ def run(name: str) -> str:
     return finished.stdout
 
 
-IMPORTED = {"environment.py", "orders_api.py"}
+IMPORTED = {"environment.py", "migrating_api.py", "orders_api.py", "traffic.py", "walking.py"}
 """What other examples import."""
 
 

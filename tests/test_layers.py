@@ -42,12 +42,15 @@ MAY_IMPORT = {
     "endpoints": "core looking marks resource_server",
     "walk": "errors core asgi endpoints looking starlette",
     "guards": "errors core endpoints walk",
+    "fixes": "errors core",
+    "explain": "errors core events fixes jwks_client reporter resource_server",
+    "doctor": "errors core asgi discovery explain fetch fixes guards looking resource_server walk",
     # Its Management API is guarded by the library; nothing else of it may know the verifier.
     "issuer": "errors core resource_server asgi starlette",
     "migration": "errors core events fetch guards resource_server",
     "testing": "errors core fetch jwks_client asgi resource_server issuer",
     "pytest_atjwt": "testing",
-    "cli": "errors core events asgi resource_server issuer testing guards migration",
+    "cli": "errors core events asgi resource_server issuer testing guards explain doctor migration",
     "__main__": "cli",
     "": "errors core policies resource_server",
 }

@@ -17,7 +17,8 @@ The map, in the order in which a request is judged:
     resource_server     joins all of these
 
 Beside it: `errors` (what can go wrong), `events` (what happened), `guards` (which routes are guarded),
-`testing` and `issuer` (a local authorization server), `python -m atjwt` (the command line).
+`explain` (why a token is refused), `doctor` (what is wrong with a set-up), `testing` and `issuer` (a
+local authorization server), `python -m atjwt` (the command line).
 """
 
 from atjwt.core.key_record import KeyPolicy

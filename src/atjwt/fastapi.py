@@ -14,7 +14,8 @@ says is in `atjwt/openapi.py`.
 """
 
 import inspect
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from functools import lru_cache
 
 try:
@@ -178,7 +179,7 @@ class AccessTokenScheme(Guard):
         return Depends(declared_public)
 
     def install(self, app: FastAPI, *, docs_client_id: str | None = None) -> None:
-        """Completes an app's documentation.
+        """Completes an app's documentation, and tells a ledger when the app begins and ends.
 
         The OpenAPI document says for each route what a caller must have and how a refusal looks,
         and the docs page's *Authorize* button logs in. The docs pages are declared public. Where the
@@ -191,6 +192,21 @@ class AccessTokenScheme(Guard):
         if self.resource_server.protected_resource is not None:
             for route in metadata_routes(self.resource_server):
                 app.add_route(route.path, route.endpoint, include_in_schema=False)
+        _tell_beginning_and_end(app, self.resource_server)
+
+
+def _tell_beginning_and_end(app: FastAPI, server: ResourceServer) -> None:
+    # As the middleware does by itself; where both do, the second time changes nothing.
+    lifespan = app.router.lifespan_context
+
+    @asynccontextmanager
+    async def telling(app: FastAPI) -> AsyncIterator[Mapping[str, object] | None]:
+        async with lifespan(app) as state:
+            server.start()
+            yield state
+        await server.stop()
+
+    app.router.lifespan_context = telling  # type: ignore[assignment]  # it yields what that one does
 
 
 def declared_public() -> None:

@@ -89,20 +89,23 @@ class HttpFetcher:
         if self.given_context is not None:
             return self.given_context
         context = ssl.create_default_context()
-        if not _has_system_roots():
+        if tls_roots() == "certifi":
             import certifi
 
             context.load_verify_locations(cafile=certifi.where())
         return context
 
 
-def _has_system_roots() -> bool:
-    if os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR") or os.name == "nt":
-        return True
+def tls_roots() -> str:
+    """Whose TLS roots are trusted by default: the name of a variable, `the system` or `certifi`."""
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        if os.environ.get(name):
+            return name
     paths = ssl.get_default_verify_paths()
     # OpenSSL looks a certificate up by its hash, in a file such as 1a2b3c4d.0.
     folder = os.listdir(paths.capath) if paths.capath and os.access(paths.capath, os.R_OK) else []  # noqa: PTH208 - pathlib is slow to load
-    return bool(paths.cafile) or any(name.endswith(".0") for name in folder)
+    has_own = os.name == "nt" or bool(paths.cafile) or any(name.endswith(".0") for name in folder)
+    return "the system" if has_own else "certifi"
 
 
 def http_library() -> ModuleType:

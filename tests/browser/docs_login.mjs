@@ -10,33 +10,12 @@
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import path from "node:path";
-import { chromium } from "playwright-core";
+import { make, picture, plan, seen, stayHere } from "./visitor.mjs";
 
 const here = path.dirname(fileURLToPath(import.meta.url));
-const plan = JSON.parse(process.argv[2]);
 
 const CDN = /^https:\/\/cdn\.jsdelivr\.net\/npm\/swagger-ui-dist@5\/(swagger-ui-bundle\.js|swagger-ui\.css)$/;
 const FAVICON = "https://fastapi.tiangolo.com/img/favicon.png";
-const FLAGS = [
-  "--headless",
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-  "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
-];
-
-const seen = { steps: {}, strangers: [], complaints: [] };
-let pictures = 0;
-
-async function picture(page, name) {
-  pictures += 1;
-  const file = `${String(pictures).padStart(2, "0")}-${name}.png`;
-  await page.screenshot({ path: path.join(plan.pictures, file) });
-}
 
 // --- what a request may ask for ------------------------------------------------------------------
 
@@ -48,19 +27,7 @@ async function answer(route) {
     const contentType = known[1].endsWith(".css") ? "text/css" : "text/javascript";
     return route.fulfill({ body: await readFile(file), contentType });
   }
-  if (new URL(url).hostname === "127.0.0.1") return route.continue();
-  if (url !== FAVICON) seen.strangers.push(url);
-  return route.abort();
-}
-
-function listen(page) {
-  page.on("pageerror", (error) => seen.complaints.push(String(error)));
-  page.on("console", (message) => {
-    // That a route answers 401 or 403 is an error to the console, and is what we are here to see.
-    if (message.type() === "error" && !message.text().startsWith("Failed to load resource")) {
-      seen.complaints.push(message.text());
-    }
-  });
+  return url === FAVICON ? route.abort() : stayHere(route);
 }
 
 // --- what a person does --------------------------------------------------------------------------
@@ -158,20 +125,4 @@ async function visit(page) {
   steps.refuser = await logIn(page, "refuser", ["read:orders"], press("Cancel"));
 }
 
-const browser = await chromium.launch({ executablePath: plan.chromium, args: FLAGS });
-try {
-  const context = await browser.newContext({ viewport: { width: 1000, height: 900 } });
-  context.setDefaultTimeout(15_000);
-  context.on("page", listen);
-  await context.route("**/*", answer);
-  const page = await context.newPage();
-  try {
-    await visit(page);
-  } catch (error) {
-    await picture(page, "failed");
-    seen.failure = String(error);
-  }
-} finally {
-  await browser.close();
-}
-console.log(JSON.stringify(seen));
+await make(visit, { answer, viewport: { width: 1000, height: 900 } });

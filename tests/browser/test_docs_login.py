@@ -4,8 +4,6 @@ Both are served on sockets of this computer, the docs page as FastAPI makes it. 
 `docs_login.mjs`, goes through it once; the tests look at what they saw.
 """
 
-import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,10 +14,7 @@ from fastapi import FastAPI
 from atjwt import Principal, ResourceServer, TrustedIssuer
 from atjwt.fastapi import AccessTokenScheme
 from atjwt.issuer import LocalIssuer
-from browser.serving import free_socket, serving, url_of
-
-HERE = Path(__file__).parent
-DEADLINE = 120.0  # seconds for the whole visit, which takes about ten
+from browser.serving import free_socket, no_proxy, serving, url_of, visited
 
 
 def orders_app(issuer: LocalIssuer) -> FastAPI:
@@ -44,31 +39,18 @@ def orders_app(issuer: LocalIssuer) -> FastAPI:
     return app
 
 
-def _visited(docs: str, chromium: str, pictures: Path) -> dict[str, Any]:
-    plan = {"docs": docs, "chromium": chromium, "pictures": str(pictures)}
-    ended = subprocess.run(
-        ["node", HERE / "docs_login.mjs", json.dumps(plan)],
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stderr
-    seen = json.loads(ended.stdout)
-    assert isinstance(seen, dict)
-    return seen
-
-
 @pytest.fixture(scope="module")
 def visit(chromium: str, pictures: Path) -> Iterator[dict[str, Any]]:
     """What the person saw, from the first look at the docs page to the last."""
-    with free_socket() as first, free_socket() as second, pytest.MonkeyPatch.context() as env:
-        # Where a proxy is configured for all else, it would be asked for our own loopback too.
-        for name in ("NO_PROXY", "no_proxy"):
-            env.setenv(name, "127.0.0.1", prepend=",")
+    with free_socket() as first, free_socket() as second, no_proxy():
         issuer = LocalIssuer(issuer=url_of(first))
         with serving(issuer.app, first), serving(orders_app(issuer), second):
-            yield _visited(f"{url_of(second)}docs", chromium, pictures)
+            plan = {
+                "docs": f"{url_of(second)}docs",
+                "chromium": chromium,
+                "pictures": str(pictures),
+            }
+            yield visited("docs_login.mjs", plan)
 
 
 @pytest.fixture

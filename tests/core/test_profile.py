@@ -8,9 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atjwt import AUTH0, RFC9068, Reason, TrustedIssuer
+from atjwt import AUTH0, RFC9068, InvalidToken, Reason, TrustedIssuer
 from atjwt.core.member import Type
-from atjwt.core.profile import PROFILES, Profile, admit, detect_profile, select_issuer
+from atjwt.core.profile import (
+    PROFILES,
+    Profile,
+    admit,
+    check_accepted,
+    detect_profile,
+    select_issuer,
+)
 from core.making import (
     ISSUER,
     REMOVE,
@@ -118,9 +125,7 @@ def test_another_issuer(iss: str) -> None:
 def test_any_other_issuer(iss: str) -> None:
     """No text but the configured one is the configured issuer."""
     if iss != ISSUER:
-        sent = parsed(RFC9068, good_claims(RFC9068, iss="x"))
-        sent.claims["iss"] = iss
-        refuses(Reason.UNKNOWN_ISSUER, lambda: select_issuer(sent, configured(tenant())))
+        refuses(Reason.UNKNOWN_ISSUER, lambda: select_issuer({"iss": iss}, configured(tenant())))
 
 
 @pytest.mark.parametrize(
@@ -159,11 +164,12 @@ def test_iss_is_absent() -> None:
 )  # fmt: skip
 def test_profile_by_typ(typ: str, profile: Profile) -> None:
     """typ marks the profile, in any case, with or without one application/."""
-    assert detect_profile(typ, BOTH) is profile
-    assert detect_profile(typ, {profile}) is profile
+    assert detect_profile(typ) is profile
     assert admitted(RFC9068, typ=typ)[1] is profile
-    for accepted in (BOTH - {profile}, ()):
-        refuses(Reason.PROFILE_NOT_ACCEPTED, lambda: detect_profile(typ, accepted))  # noqa: B023
+    for accepted in (BOTH, {profile}):
+        check_accepted(profile, dataclasses.replace(tenant(), profiles=accepted))
+    other = dataclasses.replace(tenant(), profiles=BOTH - {profile})
+    refuses(Reason.PROFILE_NOT_ACCEPTED, lambda: check_accepted(profile, other))
 
 
 @pytest.mark.parametrize(
@@ -178,21 +184,35 @@ def test_profile_by_typ(typ: str, profile: Profile) -> None:
 )  # fmt: skip
 def test_no_access_token(typ: str | None) -> None:
     """Any other type is that of something else, and no setting accepts it."""
-    refuses(Reason.WRONG_TYPE, lambda: detect_profile(typ, BOTH))
+    refuses(Reason.WRONG_TYPE, lambda: detect_profile(typ))
     header = REMOVE if typ is None else typ
     refuses(Reason.WRONG_TYPE, lambda: admitted(AUTH0, typ=header))
 
 
 def test_absent_typ_is_said() -> None:
     """An absent typ is told from a foreign one."""
-    assert "absent" in refuses(Reason.WRONG_TYPE, lambda: detect_profile(None, BOTH)).detail
-    assert "absent" not in refuses(Reason.WRONG_TYPE, lambda: detect_profile("x", BOTH)).detail
+    assert "absent" in refuses(Reason.WRONG_TYPE, lambda: detect_profile(None)).detail
+    assert "absent" not in refuses(Reason.WRONG_TYPE, lambda: detect_profile("x")).detail
 
 
 def test_claims_mark_nothing() -> None:
     """The claims of one profile under the typ of the other do not change which rules apply."""
     assert admitted(RFC9068, typ="JWT")[1] is AUTH0
     assert admitted(AUTH0, typ="at+jwt")[1] is RFC9068
+
+
+@pytest.mark.parametrize(
+    ("header", "profile"),
+    [({"typ": "x"}, None), ({"alg": "PS512"}, "rfc9068"), ({"typ": "JWT", "kid": REMOVE}, "auth0")],
+)
+def test_a_refusal_says_how_far_it_came(header: dict[str, Any], profile: str | None) -> None:
+    """The issuer that was found, and the profile under which the token was judged, if any."""
+    with pytest.raises(InvalidToken) as caught:
+        admitted(RFC9068, **header)
+    assert (caught.value.issuer, caught.value.profile) == (ISSUER, profile)
+    with pytest.raises(InvalidToken) as caught:
+        admitted(RFC9068, TrustedIssuer(ISSUER), typ="JWT")
+    assert (caught.value.issuer, caught.value.profile) == (ISSUER, "auth0")
 
 
 # --- by which algorithm --------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from atjwt import AUTH0, RFC9068, InvalidToken, Reason, TrustedIssuer
 from atjwt.core.member import Member
 from atjwt.core.profile import Profile
 from atjwt.core.token import parse_token
-from atjwt.core.verify import CHECKS, Case, Failure, VerifiedClaims, explain, verify
+from atjwt.core.verify import CHECKS, Case, Check, Failure, Failures, VerifiedClaims, verify
 from core.making import (
     API,
     EXPIRES,
@@ -36,8 +36,13 @@ from core.making import (
 )
 
 
+def explain(at_bench: Case) -> list[tuple[Check, Failures]]:
+    """Every check with all that it found wrong; nothing where it passes."""
+    return [(check, check.judge(at_bench)) for check in CHECKS]
+
+
 def found(at_bench: Case) -> list[Failure]:
-    """Everything that is wrong, as `explain` lists it."""
+    """Everything that is wrong, as the rows list it."""
     return [failure for _, listed in explain(at_bench) for failure in listed]
 
 
@@ -98,7 +103,7 @@ def test_each_check_alone(profile: Profile, rule: str) -> None:
 
 
 def test_first_of_all() -> None:
-    """A token that breaks every rule is refused for the first, and `explain` lists all, in order."""
+    """A token that breaks every rule is refused for the first, and the rows list all, in order."""
     claims: Claims = {"aud": "x", "exp": 1, "nbf": 2**40, "nonce": 1, "azp": 1, "client_id": 2}
     claims["cnf"] = {}
     at_bench = case(AUTH0, claims, key=verification_key("P-256-2"))
@@ -124,7 +129,7 @@ mutations = st.dictionaries(names, anything | st.just(REMOVE), max_size=4)
 def test_two_drivers(
     profile: Profile, changes: Claims, kind: str, now: float, leeway: float
 ) -> None:
-    """Whatever the claims, `verify` refuses for the first failure that `explain` finds, or for none."""
+    """Whatever the claims, `verify` refuses for the first failure that the rows find, or for none."""
     at_bench = case(
         profile, good_claims(profile, **changes), key=verification_key(kind), now=now, leeway=leeway
     )
@@ -297,6 +302,18 @@ def test_audience(profile: Profile, aud: object, audience: set[str], *, ours: bo
         assert verify(at_bench).claims
     else:
         refuses(Reason.WRONG_AUDIENCE, lambda: verify(at_bench))
+
+
+@pytest.mark.parametrize(
+    ("aud", "hint"),
+    [(API.rstrip("/"), True), (["x", API.rstrip("/")], True), (f"{API}/", False), ("x", False)],
+    ids=str,
+)
+def test_a_slash_at_the_end_of_an_audience_is_said(aud: object, *, hint: bool) -> None:
+    """An audience that differs in the slash at its end is refused, and the log says why."""
+    at_bench = case(AUTH0, good_claims(AUTH0, aud=aud))
+    error = refuses(Reason.WRONG_AUDIENCE, lambda: verify(at_bench))
+    assert ("slash" in error.detail) is hint
 
 
 def test_audience_of_the_wrong_type() -> None:

@@ -38,6 +38,8 @@ commands:
   COMMAND
     issuer    run a local authorization server for development
     routes    list the routes of an app and what guards them
+    explain   tell why an API accepts or refuses a token
+    doctor    find what is wrong with an issuer, an app or this machine
     migrate   take an API from one token profile to the other
 """
 
@@ -52,10 +54,10 @@ options:
   -h, --help           show this help message and exit
   --host HOST          loopback name or address (default: 127.0.0.1)
   --port PORT          0 for any free one (default: 9400)
-  --config FILE        APIs, users, clients and grants to begin with, as TOML (default: built-in
-                       ones)
-  --state FILE         keep APIs, signing keys and client secrets in this SQLite file, for the
-                       next run; readable by its owner alone (default: in memory)
+  --config FILE        APIs, users, clients, grants and organizations to begin with, as TOML
+                       (default: built-in ones)
+  --state FILE         keep APIs, client grants, signing keys and client secrets in this SQLite
+                       file, for the next run; readable by its owner alone (default: in memory)
   --audience AUDIENCE  identifier of the main API (default: the first of --config, or
                        https://api.example.com/)
   --dialect DIALECT    token dialect of the main API: access_token, access_token_authz,
@@ -137,6 +139,9 @@ def test_a_program_can_start_use_and_stop_it() -> None:
         token = jwt.decode(answer["access_token"], keys, algorithms=[facts["algorithm"]])
         assert token.header["typ"] == "at+jwt"
         assert token.claims["iss"] == facts["issuer"]
+        assert facts["dashboard"] == f"{facts['issuer']}dashboard"
+        page = httpx.get(facts["issuer"], headers={"accept": "text/html"}, follow_redirects=True)
+        assert (str(page.url), page.status_code) == (facts["dashboard"], 200)
         code, out, err = _stop(process, signal.SIGTERM)
     assert (code, out) == (0, "")
     assert "for development only" in err
@@ -164,6 +169,10 @@ def test_a_person_reads_what_to_do() -> None:
     assert list(shown)[:4] == ["issuer", "jwks_uri", "token_endpoint", "audience"]
     assert shown["audience"] == "urn:it's mine"
     assert f"curl -s {shown['token_endpoint']} " in out
+    assert (
+        f"\nSee and change all this in a browser, on the Dashboard: {shown['issuer']}dashboard\n"
+        in out
+    )
     assert shown["client_secret"] in out
 
 

@@ -17,6 +17,8 @@ NOW = 1_790_000_000
 MANAGEMENT = f"{BASE}api/v2/"
 AT = "/api/v2/resource-servers"
 VERBS = ("read", "create", "update", "delete")
+SCOPES = [f"{verb}:{what}" for what in ("resource_servers", "client_grants") for verb in VERBS]
+SCOPES += [f"{verb}:signing_keys" for verb in VERBS[:3]]
 DEFAULTS = {
     "scopes": [],
     "allow_offline_access": False,
@@ -76,7 +78,7 @@ def test_the_tokens_are_those_of_a_machine_of_auth0s(issuer: LocalIssuer) -> Non
     header, claims = parts_of(_token(issuer))
     assert header["typ"] == "JWT"
     assert (claims["aud"], claims["gty"]) == (MANAGEMENT, "client-credentials")
-    assert claims["scope"].split() == [f"{verb}:resource_servers" for verb in VERBS]
+    assert claims["scope"].split() == SCOPES
     assert parts_of(_token(issuer, "read:resource_servers"))[1]["scope"] == "read:resource_servers"
 
 
@@ -216,9 +218,7 @@ def test_the_system_api_is_there_and_stays(client: TestClient) -> None:
     """It can be read, is marked as what it is, and is neither changed nor removed."""
     system = client.get(f"{AT}/{quote(MANAGEMENT, safe='')}").json()
     assert system["is_system"] is True
-    assert [scope["value"] for scope in system["scopes"]] == [
-        f"{v}:resource_servers" for v in VERBS
-    ]
+    assert [scope["value"] for scope in system["scopes"]] == SCOPES
     assert _error(client.patch(f"{AT}/{system['id']}", json={"name": "A"})) == (400, None)
     assert _error(client.delete(f"{AT}/{system['id']}")) == (400, None)
     assert client.get(AT).json()[0] == system

@@ -6,6 +6,7 @@ import pytest
 
 from atjwt.issuer.api import Api, completed, new_id
 from atjwt.issuer.apis import Apis, Unacceptable
+from atjwt.issuer.grants import Grants
 from atjwt.issuer.members import (
     MEMBERS,
     change_problems,
@@ -13,7 +14,7 @@ from atjwt.issuer.members import (
     kept_problems,
     stored_problems,
 )
-from atjwt.issuer.store import Memory
+from atjwt.issuer.store import Memory, Store
 
 KEY = {"alg": "RSA-OAEP-256", "pem": "x"}
 JWE: dict[str, Any] = {"format": "compact-nested-jwe", "encryption_key": KEY}
@@ -223,8 +224,10 @@ def test_a_key_for_encryption_is_shown_by_its_thumbprint() -> None:
     assert set(key) == {"alg", "thumbprint_sha256"}
 
 
-def _apis() -> Apis:
-    return Apis(Memory(), issuer="https://issuer.test/", algorithm="RS256")
+def _apis(store: Store | None = None) -> Apis:
+    store = store or Memory()
+    grants = Grants(store, management="https://issuer.test/api/v2/")
+    return Apis(store, issuer="https://issuer.test/", algorithm="RS256", grants=grants)
 
 
 def test_a_change_leaves_the_rest_alone() -> None:
@@ -307,7 +310,7 @@ def test_removing_is_for_good_and_can_be_said_twice() -> None:
 def test_everything_can_be_put_back() -> None:
     """`restore` undoes changes, removals and new APIs, in memory and in the store."""
     store = Memory()
-    apis = Apis(store, issuer="https://issuer.test/", algorithm="RS256")
+    apis = _apis(store)
     apis.begin([{"identifier": "a"}, {"identifier": "b"}])
     apis.settle()
     before = apis.all()
@@ -316,5 +319,5 @@ def test_everything_can_be_put_back() -> None:
     apis.create({"identifier": "c"})
     apis.restore()
     assert apis.all() == before
-    again = Apis(store, issuer="https://issuer.test/", algorithm="RS256")
+    again = _apis(store)
     assert sorted(api.identifier for api in again.all()[1:]) == ["a", "b"]

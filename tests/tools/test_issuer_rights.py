@@ -172,7 +172,8 @@ def test_an_api_may_sign_by_a_secret() -> None:
 
 def test_a_client_without_a_grant_gets_no_token() -> None:
     """As at Auth0: `access_denied` with 403 for an API that is there, `invalid_target` for none."""
-    issuer = _issuer(_api(), _api(OTHER))
+    grant = Grant(client_id="local-machine", audience=API, scopes=())
+    issuer = _issuer(_api(), _api(OTHER), grants=(grant,))
     for audience, status, error in [
         (OTHER, 403, "access_denied"),
         (f"{BASE}api/v2/", 403, "access_denied"),

@@ -6,7 +6,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from atjwt.errors import ConfigurationError
-from atjwt.issuer import LocalIssuer, Setup, read_setup
+from atjwt.issuer import LocalIssuer, Organization, Setup, read_setup
 from tools.login import BASE, tokens_of
 from tools.second_opinion import parts_of
 
@@ -132,7 +132,7 @@ type = "robot"
 client_secret = "s3cret"
 """,
     ) == [
-        "colour: there is no such section; there are apis, users, clients, grants",
+        "colour: there is no such section; there are apis, users, clients, grants, organizations",
         "apis[0]: additional properties not allowed: colour",
         "apis[0]: token_dialect is one of access_token, access_token_authz, rfc9068_profile,"
         " rfc9068_profile_authz",
@@ -144,7 +144,7 @@ client_secret = "s3cret"
         "users[0]: permissions is a table of lists, by API identifier",
         "users[1]: permissions has a list that has an item, [0], that is a string of 1 to 280"
         " characters without blanks",
-        "clients[0]: client_secret means nothing here; there are client_id, type, name",
+        "clients[0]: client_secret means nothing here; there are client_id, type, name, agent",
         "clients[0]: type is one of machine, app",
         "grants: write each of them under [[grants]]",
     ]
@@ -198,6 +198,119 @@ scope = ["read:orders"]
     ]
 
 
+def test_agents_and_organizations_are_in_the_file(path: Path) -> None:
+    """An agent's client, a grant for every API, two organizations, and that names may be used."""
+    path.write_text(
+        """\
+allow_organization_name_in_authentication_api = true
+[[clients]]
+client_id = "agents-machine"
+type = "machine"
+agent = "agt_1"
+[[grants]]
+client_id = "agents-machine"
+audience = "*"
+allow_all_scopes = true
+organization_usage = "require"
+[[organizations]]
+id = "org_1"
+name = "shop"
+members = ["auth0|66f0c2"]
+clients = ["agents-machine"]
+[[organizations]]
+id = "org_2"
+name = "mill"
+""",
+        "utf-8",
+    )
+    setup = read_setup(path)
+    assert setup.organizations == (
+        Organization(
+            id="org_1", name="shop", members=("auth0|66f0c2",), clients=("agents-machine",)
+        ),
+        Organization(id="org_2", name="mill"),
+    )
+    assert setup.with_organization_names
+    issuer = LocalIssuer(issuer=BASE, algorithm="ES256", setup=setup)
+    issuer._authority.apis.change(issuer.audience, {"agent_subject_claims": "auth0-v1"})
+    asked = {"grant_type": "client_credentials", "audience": issuer.audience}
+    asked |= {"client_id": "agents-machine", "client_secret": issuer.client_secret}
+    client = TestClient(issuer.app, base_url=BASE, follow_redirects=False)
+    answer = client.post("/oauth/token", data={**asked, "organization": "shop"}).json()
+    claims = parts_of(answer["access_token"])[1]
+    assert (claims["sub"], claims["org_id"], claims["org_name"]) == ("agt_1", "org_1", "shop")
+    assert answer["scope"] == "read:orders write:orders"
+    for organization in ("", "mill"):
+        answer = client.post("/oauth/token", data={**asked, "organization": organization})
+        assert answer.status_code >= 400
+    tokens = tokens_of(client, organization="shop")
+    assert parts_of(tokens["access_token"])[1]["org_id"] == "org_1"
+
+
+def test_mistakes_about_organizations_and_grants_are_told(path: Path) -> None:
+    """Ids and names of the wrong shape, a switch that is none, scopes said twice or not at all."""
+    assert _problems(
+        path,
+        """\
+allow_organization_name_in_authentication_api = "yes"
+[[clients]]
+client_id = "c"
+type = "machine"
+agent = ""
+[[grants]]
+client_id = "c"
+audience = "*"
+[[grants]]
+client_id = "c"
+audience = "*"
+scope = []
+allow_all_scopes = true
+[[grants]]
+client_id = "c"
+audience = "*"
+scope = []
+organization_usage = "never"
+[[organizations]]
+id = "shop"
+name = "The Shop"
+members = "auth0|1"
+owner = "auth0|1"
+""",
+    ) == [
+        "allow_organization_name_in_authentication_api is true or false",
+        "clients[0]: agent is a string of 1 to 600 characters",
+        "grants[0]: scope or allow_all_scopes = true; give one of them",
+        "grants[1]: scope or allow_all_scopes = true; give one of them",
+        "grants[2]: organization_usage is one of deny, allow, require",
+        "organizations[0]: owner means nothing here; there are id, name, members, clients",
+        "organizations[0]: id is a string of 5 to 64 characters, org_ and letters and digits",
+        "organizations[0]: name is a string of 1 to 50 characters: a-z, 0-9, - and _",
+        "organizations[0]: members is a list",
+    ]
+
+
+def test_the_names_of_organizations_are_compared(path: Path) -> None:
+    """What is there twice; members and clients that are not there; built-in ones are."""
+    assert _problems(
+        path,
+        """\
+[[organizations]]
+id = "org_1"
+name = "shop"
+members = ["auth0|66f0c2", "auth0|1"]
+clients = ["local-machine", "nobody"]
+[[organizations]]
+id = "org_1"
+name = "shop"
+""",
+    ) == [
+        "organizations[1]: id is taken; give another one",
+        "organizations[1]: name is taken; give another one",
+        "organizations[0]: members names none of auth0|66f0c2, auth0|66f0c3",
+        "organizations[0]: clients names none of local-machine, local-app, local-management",
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
@@ -219,12 +332,27 @@ def test_a_file_that_is_not_there_is_told(path: Path) -> None:
         read_setup(path)
 
 
-def test_the_readmes_file_is_a_good_one(path: Path) -> None:
+README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("text", "machine", "user"),
+    [
+        (block.partition("```")[0], machine, user)
+        for block, machine, user in zip(
+            README.split("```toml\n")[1:],
+            ("nightly-job", "helper"),
+            ("clerk", "clerk"),
+            strict=True,
+        )
+    ],
+    ids=["the first", "organizations and agents"],
+)
+def test_the_readmes_files_are_good_ones(path: Path, text: str, machine: str, user: str) -> None:
     """What is shown there can be pasted."""
-    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
-    path.write_text(readme.partition("```toml\n")[2].partition("```")[0], "utf-8")
+    path.write_text(text, "utf-8")
     issuer = LocalIssuer(issuer=BASE, algorithm="ES256", setup=read_setup(path))
-    assert (issuer.client_id, issuer.users[0].name) == ("nightly-job", "clerk")
+    assert (issuer.client_id, issuer.users[0].name) == (machine, user)
 
 
 @pytest.mark.parametrize("identifier", [f"{BASE}api/v2/", f"{BASE}userinfo"])

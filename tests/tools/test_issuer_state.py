@@ -244,6 +244,26 @@ def test_damage_below_the_documents_is_told(path: Path) -> None:
         LocalIssuer(issuer=BASE, state=path)
 
 
+def test_a_rotation_is_of_all_keys_or_of_none(path: Path) -> None:
+    """Where the keys of one algorithm cannot be kept, those of the others stay what they are."""
+    setup = Setup(apis=({"identifier": API}, {"identifier": OTHER, "signing_alg": "PS256"}))
+    with _run(path, algorithm="ES256", setup=setup) as issuer:
+        before, store = issuer.jwks(), issuer._authority.store
+        assert isinstance(store, StateFile)
+        store._connection.execute(
+            "CREATE TRIGGER no BEFORE UPDATE ON documents"
+            " WHEN NEW.name = 'PS256' BEGIN SELECT RAISE(FAIL, 'no'); END"
+        )
+        with pytest.raises(NotKept):
+            issuer.rotate_keys()
+        assert issuer.jwks() == before
+        store._connection.execute("DROP TRIGGER no")
+    with _run(path) as issuer:
+        assert issuer.jwks() == before
+        issuer.rotate_keys()
+        assert len(issuer.jwks()["keys"]) == 6
+
+
 def test_one_issuer_at_a_time(path: Path) -> None:
     """The second is told so; when the first has closed, it may have the file."""
     with (

@@ -153,6 +153,16 @@ def test_a_file_that_is_gone_is_made_anew(path: Path) -> None:
     assert told.origins[0].id != first
 
 
+def test_a_path_that_is_relative(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Is one from where the process was when it named the ledger."""
+    monkeypatch.chdir(path.parent)
+    store = store_at(Path(path.name))
+    monkeypatch.chdir("/")
+    store.write(batch(1))
+    assert store.name == f"the ledger {path.name}"
+    assert store.read().uses == store_at(path).read().uses != {}
+
+
 # --- bounds ------------------------------------------------------------------------------------------
 
 

@@ -18,7 +18,7 @@ from urllib.parse import quote
 from atjwt.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from atjwt.issuer import LocalIssuer, Setup, User
+    from atjwt.issuer import LocalIssuer, Setup
 
 # Spelled here too, so that `--help` need not load the issuer; a test compares them with it.
 DIALECTS: Final = (
@@ -62,13 +62,14 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     parser.add_argument(
         "--config",
         metavar="FILE",
-        help="APIs, users, clients and grants to begin with, as TOML (default: built-in ones)",
+        help="APIs, users, clients, grants and organizations to begin with, as TOML (default: "
+        "built-in ones)",
     )
     parser.add_argument(
         "--state",
         metavar="FILE",
-        help="keep APIs, signing keys and client secrets in this SQLite file, for the next run; "
-        "readable by its owner alone (default: in memory)",
+        help="keep APIs, client grants, signing keys and client secrets in this SQLite file, for the "
+        "next run; readable by its owner alone (default: in memory)",
     )
     _add_settings(parser)
     parser.add_argument(
@@ -193,6 +194,7 @@ def _announce(issuer: "LocalIssuer", *, as_json: bool, state: str | None) -> Non
         "management_audience": issuer.management_audience,
         "management_client_id": issuer.management_client_id,
         "management_client_secret": issuer.management_client_secret,
+        "dashboard": f"{issuer.issuer}dashboard",
     }
     if as_json:  # a program reads stdout; the notes are for the person behind it
         print(*notes, sep="\n", file=sys.stderr, flush=True)
@@ -209,6 +211,7 @@ def _announce(issuer: "LocalIssuer", *, as_json: bool, state: str | None) -> Non
         _login(issuer),
         sep="\n",
     )
+    print(f"\nSee and change all this in a browser, on the Dashboard: {facts['dashboard']}")
     print("\nChange the token profile of the API, as at Auth0:\n", _switch(issuer), sep="\n")
     print(f"\nWhat else there is: {issuer.issuer}\nStop with Ctrl+C.", flush=True)
 
@@ -238,14 +241,10 @@ def _trust(issuer: "LocalIssuer") -> str:
 def _login(issuer: "LocalIssuer") -> str:
     client_id = json.dumps(issuer.spa_client_id)
     users = (
-        f"  as {user.name}, who may {' '.join(_rights(user, issuer.audience)) or 'do nothing'}"
+        f"  as {user.name}, who may {' '.join(issuer.assigned(user)) or 'do nothing'}"
         for user in issuer.users
     )
     return "\n".join((f"  auth.install(app, docs_client_id={client_id})", *users))
-
-
-def _rights(user: "User", audience: str) -> tuple[str, ...]:
-    return user.permissions_at.get(audience, user.permissions)
 
 
 def _curl_any(issuer: "LocalIssuer") -> str:

@@ -23,6 +23,9 @@ class Target(NamedTuple):
     path: str
     call: bool
 
+    def __str__(self) -> str:
+        return f"{self.module}:{self.path}{'()' if self.call else ''}"
+
 
 def target(text: str) -> Target:
     """Reads `module:app` or `module:make_app()`; a type for argparse.

@@ -1,6 +1,7 @@
 """The entry point: reads the command line, hands over to the command, returns its exit code.
 
-0: done. 1: it could not be done. 2: it was asked for wrongly, or an extra is not installed.
+0: done. 1: it could not be done, or what was looked at is not right. 2: it was asked for wrongly, or
+an extra is not installed. Others are a command's own.
 """
 
 import argparse
@@ -10,7 +11,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import cast
 
-from atjwt.cli import issuer, migrate, routes
+from atjwt.cli import doctor, explain, issuer, migrate, routes
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,5 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     issuer.add_to(commands)
     routes.add_to(commands)
+    explain.add_to(commands)
+    doctor.add_to(commands)
     migrate.add_to(commands)
     return parser

@@ -8,14 +8,14 @@ has changed. 2: it could not be looked at.
 import argparse
 import contextlib
 import json
-import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from atjwt.cli.loading import NotLoadedError, load_app, target, told
+from atjwt.cli.printing import counted, painter
 
 if TYPE_CHECKING:
     from atjwt.guards import Coverage, GuardedRoute
@@ -32,10 +32,6 @@ _SHOWN: Final = (
 """What `--json` tells of a route."""
 
 _COLOURS: Final = {"UNGUARDED": "31", "public": "33", "optional": "33"}
-
-
-class _NotSeenError(Exception):
-    """The app could not be looked at; the text says why."""
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -77,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
             changes = _differences(_read(Path(arguments.check)), _states(found.routes))
         if arguments.write is not None:
             _write(Path(arguments.write), found.routes)
-    except _NotSeenError as error:
+    except NotLoadedError as error:
         print(f"atjwt routes: {error}", file=sys.stderr)
         return 2
     if arguments.json:
@@ -92,16 +88,13 @@ def _look(arguments: argparse.Namespace) -> "Coverage":
     from atjwt.errors import ConfigurationError
     from atjwt.guards import coverage
 
-    try:
-        app = load_app(arguments.app)
-    except NotLoadedError as error:
-        raise _NotSeenError(str(error)) from error
+    app = load_app(arguments.app)
     try:
         return coverage(app, public=arguments.public)
     except ConfigurationError as error:
-        raise _NotSeenError("; ".join(error.problems)) from error
+        raise NotLoadedError("; ".join(error.problems)) from error
     except Exception as error:  # the app's own middleware is built, and may fail
-        raise _NotSeenError(f"building the app's middleware failed: {told(error)}") from error
+        raise NotLoadedError(f"building the app's middleware failed: {told(error)}") from error
 
 
 # --- A stored list --------------------------------------------------------------------------------
@@ -163,7 +156,7 @@ def _write(file: Path, routes: "Sequence[GuardedRoute]") -> None:
     try:
         file.write_text(text, "utf-8")
     except OSError as error:
-        raise _NotSeenError(f"cannot write {file}: {error.strerror}") from error
+        raise NotLoadedError(f"cannot write {file}: {error.strerror}") from error
 
 
 def _read(file: Path) -> dict[Key, list[str]]:
@@ -174,9 +167,9 @@ def _read(file: Path) -> dict[Key, list[str]]:
             told = _state(entry["state"], entry["policy"], entry["audience"], entry["besides"])
             states.setdefault(key, []).append(told)
     except OSError as error:
-        raise _NotSeenError(f"cannot read {file}: {error.strerror}; --write makes it") from error
+        raise NotLoadedError(f"cannot read {file}: {error.strerror}; --write makes it") from error
     except (ValueError, LookupError, TypeError) as error:
-        raise _NotSeenError(f"{file} is no list of --write: write it anew") from error
+        raise NotLoadedError(f"{file} is no list of --write: write it anew") from error
     return states
 
 
@@ -196,7 +189,7 @@ def _print_json(found: "Coverage", changes: list[Change]) -> None:
 
 
 def _print_text(found: "Coverage", changes: list[Change], stored: str | None) -> None:
-    paint = _painter()
+    paint = painter()
     rows = [(route, _what(route.kind, route.methods)) for route in found.routes]
     widths = (
         max((len(route.state) for route in found.routes), default=0),
@@ -215,11 +208,11 @@ def _print_text(found: "Coverage", changes: list[Change], stored: str | None) ->
         print(f"\n{paint('warning', '33')}: {warning}")
     counts = Counter(route.state for route in found.routes)
     parts = ", ".join(f"{counts[state]} {state}" for state in _STATES if counts[state])
-    print(f"\n{_counted(len(found.routes), 'route')}: {parts}" if parts else "no routes")
+    print(f"\n{counted(len(found.routes), 'route')}: {parts}" if parts else "no routes")
     for sign, (path, kind, methods), state in changes:
         print(f"{sign} {_what(kind, methods)} {path}  {state}")
     if stored is not None:
-        print(f"{_counted(len(changes), 'change')} from {stored}")
+        print(f"{counted(len(changes), 'change')} from {stored}")
 
 
 _STATES: Final = ("public", "optional", "authenticated", "guarded", "UNGUARDED")
@@ -230,14 +223,3 @@ def _what(kind: str, methods: Sequence[str]) -> str:
     if kind == "http":
         return ",".join(methods)
     return kind if methods in ((), ("*",)) else f"{kind} {','.join(methods)}"
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
-def _painter() -> Callable[[str, str], str]:
-    """Colours only for a person: on a terminal, and unless NO_COLOR is set (no-color.org)."""
-    if sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
-        return lambda text, colour: f"\x1b[{colour}m{text}\x1b[0m"
-    return lambda text, colour: text

@@ -3,7 +3,7 @@
 Exact types: a bool is no number, a number is no string, and null is nothing at all.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import TypeGuard
@@ -52,6 +52,14 @@ def is_details(value: object) -> bool:
     """Whether this is rich authorization (RFC 9396 section 2), or one entry of it."""
     items = value if type(value) is list else [value]
     return all(type(item) is dict for item in items)
+
+
+def slash_hint(what: str, sent: Iterable[str], configured: Iterable[str]) -> str:
+    """For the log: what a name that is not configured differs in, if it is the slash at its end."""
+    bare = {name.removesuffix("/") for name in configured}
+    if bare.isdisjoint(name.removesuffix("/") for name in sent):
+        return ""
+    return f"; it differs from a configured {what} in the slash at its end only"
 
 
 _NUMBERS = (int, float)

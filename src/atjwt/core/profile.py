@@ -8,11 +8,11 @@ two, `AUTH0` and `RFC9068`. Which of them is accepted from whom says a `TrustedI
 is fetched, so that a token can make us ask nobody but an issuer on the list.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
-from atjwt.core.member import Member, Type
+from atjwt.core.member import Member, Type, slash_hint
 from atjwt.core.token import UnverifiedToken
 from atjwt.errors import ConfigurationError, InvalidToken, Reason
 
@@ -122,65 +122,73 @@ RFC9068 = Profile(
 PROFILES: Mapping[str, Profile] = {profile.name: profile for profile in (AUTH0, RFC9068)}
 
 
+_BY_TYPE = {typ: profile for profile in PROFILES.values() for typ in profile.types}
+
+
 def admit(
     token: UnverifiedToken, issuers: Mapping[str, "TrustedIssuer"]
 ) -> tuple["TrustedIssuer", Profile]:
     """Selects the issuer and detects the profile under which the token will be judged.
 
-    Raises InvalidToken.
+    Raises InvalidToken: what the first of the functions below refuses.
     """
-    issuer = select_issuer(token, issuers)
+    issuer = select_issuer(token.claims, issuers)
+    profile = None
     try:
-        profile = detect_profile(token.typ, issuer.profiles)
+        profile = detect_profile(token.typ)
+        check_accepted(profile, issuer)
+        check_algorithm(token.alg, issuer)
+        check_key_id(token.kid, token.alg, profile)
     except InvalidToken as error:
-        error.issuer = issuer.issuer
+        error.issuer, error.profile = issuer.issuer, None if profile is None else profile.name
         raise
-    problem = None
-    if token.alg not in issuer.algorithms:
-        problem = InvalidToken(
-            Reason.ALGORITHM_NOT_ALLOWED, "header: alg is not on the issuer's list"
-        )
-    elif token.kid is None and profile.kid_required and token.alg != "HS256":
-        problem = InvalidToken(Reason.MISSING_KEY_ID, "header: kid is absent")
-    if problem is not None:
-        problem.issuer, problem.profile = issuer.issuer, profile.name
-        raise problem
     return issuer, profile
 
 
 def select_issuer(
-    token: UnverifiedToken, issuers: Mapping[str, "TrustedIssuer"]
+    claims: Mapping[str, object], issuers: Mapping[str, "TrustedIssuer"]
 ) -> "TrustedIssuer":
     """Step 2: the configured issuer that equals `iss` exactly (RFC 9068 section 4)."""
-    iss = token.claims.get("iss", _ABSENT)
+    iss = claims.get("iss", _ABSENT)
     if iss is _ABSENT:
         raise InvalidToken(Reason.MISSING_CLAIM, "iss is absent")
     if not isinstance(iss, str):
         raise InvalidToken(Reason.INVALID_CLAIM, "iss is not a string")
     issuer = issuers.get(iss)
     if issuer is None:
-        hint = ""
-        if iss + "/" in issuers or iss.removesuffix("/") in issuers:
-            hint = "; it differs from a configured issuer in the slash at its end only"
+        hint = slash_hint("issuer", [iss], issuers)
         raise InvalidToken(Reason.UNKNOWN_ISSUER, f"iss is no configured issuer{hint}")
     return issuer
 
 
-def detect_profile(typ: str | None, accepted: Collection[Profile]) -> Profile:
-    """Step 2: the profile that the header's `typ` marks, if it is accepted."""
-    marked = (typ or "").lower()
-    for profile in PROFILES.values():
-        if marked in profile.types:
-            if profile in accepted:
-                return profile
-            error = InvalidToken(
-                Reason.PROFILE_NOT_ACCEPTED,
-                f"the token is of the profile {profile}, which is not accepted from this issuer",
-            )
-            error.profile = profile.name
-            raise error
-    detail = "header: typ is absent" if typ is None else "header: typ marks no access token"
-    raise InvalidToken(Reason.WRONG_TYPE, detail)
+def detect_profile(typ: str | None) -> Profile:
+    """Step 2: the profile that the header's `typ` marks."""
+    profile = _BY_TYPE.get((typ or "").lower())
+    if profile is None:
+        detail = "header: typ is absent" if typ is None else "header: typ marks no access token"
+        raise InvalidToken(Reason.WRONG_TYPE, detail)
+    return profile
+
+
+def check_accepted(profile: Profile, issuer: "TrustedIssuer") -> None:
+    """Step 2: refuses a token of a profile that is not accepted from its issuer."""
+    if profile not in issuer.profiles:
+        raise InvalidToken(
+            Reason.PROFILE_NOT_ACCEPTED,
+            f"the token is of the profile {profile}, which is not accepted from this issuer",
+        )
+
+
+def check_algorithm(alg: str, issuer: "TrustedIssuer") -> None:
+    """Step 3: refuses an algorithm that is not on the issuer's list (RFC 8725 section 3.1)."""
+    if alg not in issuer.algorithms:
+        raise InvalidToken(Reason.ALGORITHM_NOT_ALLOWED, "header: alg is not on the issuer's list")
+
+
+def check_key_id(kid: str | None, alg: str, profile: Profile) -> None:
+    """Step 3: refuses a token that names no key, where its profile demands one."""
+    if kid is None and profile.kid_required and alg != "HS256":
+        raise InvalidToken(Reason.MISSING_KEY_ID, "header: kid is absent")
 
 
 _ABSENT = object()

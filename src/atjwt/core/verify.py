@@ -1,8 +1,8 @@
 """Steps 5 to 7 of the route: token + key + profile + now → verified claims.
 
-The checks are one table, in the order in which they are made. It has two drivers: `verify` takes
-the first failure, `explain` takes all of them. So what a command line says about a token and what
-the server did with it cannot differ.
+The checks are one table, in the order in which they are made. `verify` takes the first failure;
+`core/explain.py` takes all of them, of the earlier steps too. So what a command line says about a
+token and what the server did with it cannot differ.
 
     5  signature                                          RFC 7515 section 5.2
     6  exp, nbf, iat against now ± leeway                  RFC 7519 section 4.1
@@ -13,8 +13,9 @@ the server did with it cannot differ.
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from atjwt.core.bench import Bench
 from atjwt.core.jwk import VerificationKey
-from atjwt.core.member import IS_OF, is_audience, is_time
+from atjwt.core.member import IS_OF, is_audience, is_time, slash_hint
 from atjwt.core.profile import PROFILES, Profile
 from atjwt.core.token import UnverifiedToken
 from atjwt.core.trusted_issuer import TrustedIssuer
@@ -64,14 +65,14 @@ class VerifiedClaims(NamedTuple):
 Failures = tuple[Failure, ...]
 
 
-def _signature(case: Case) -> Failures:
+def _signature(case: Bench) -> Failures:
     token = case.token
     if case.key.verify(token.alg, token.signing_input, token.signature):
         return ()
     return (Failure(Reason.INVALID_SIGNATURE, "the signature does not hold"),)
 
 
-def _times(case: Case) -> Failures:
+def _times(case: Bench) -> Failures:
     claims = case.token.claims
     exp, nbf = claims.get("exp"), claims.get("nbf", 0)
     found: Failures = ()
@@ -83,7 +84,7 @@ def _times(case: Case) -> Failures:
     return found
 
 
-def _members(case: Case) -> Failures:
+def _members(case: Bench) -> Failures:
     claims = case.token.claims
     found = []
     for name, is_of_type, member in _ROWS[case.profile]:
@@ -95,28 +96,29 @@ def _members(case: Case) -> Failures:
     return tuple(found)
 
 
-def _audience(case: Case) -> Failures:
+def _audience(case: Bench) -> Failures:
     aud = case.token.claims.get("aud")
     names = [aud] if isinstance(aud, str) else aud
     if is_audience(aud) and case.audience.isdisjoint(names):  # type: ignore[arg-type]
-        return (Failure(Reason.WRONG_AUDIENCE, "aud names none of this API's identifiers"),)
+        hint = slash_hint("audience", names, case.audience)  # type: ignore[arg-type]
+        return (Failure(Reason.WRONG_AUDIENCE, f"aud names none of this API's identifiers{hint}"),)
     return ()
 
 
-def _id_token(case: Case) -> Failures:
+def _id_token(case: Bench) -> Failures:
     if _ID_TOKEN_MARKS.isdisjoint(case.token.claims):
         return ()
     return (Failure(Reason.ID_TOKEN, "nonce, at_hash or c_hash is present: an ID token"),)
 
 
-def _client(case: Case) -> Failures:
+def _client(case: Bench) -> Failures:
     claims = case.token.claims
     if "azp" in claims and "client_id" in claims and claims["azp"] != claims["client_id"]:
         return (Failure(Reason.CLIENT_MISMATCH, "azp and client_id name different clients"),)
     return ()
 
 
-def _confirmation(case: Case) -> Failures:
+def _confirmation(case: Bench) -> Failures:
     if "cnf" in case.token.claims:
         return (Failure(Reason.BOUND_TOKEN, "cnf: bound to a key, and sent without a proof of it"),)
     return ()
@@ -126,16 +128,24 @@ class Check(NamedTuple):
     """One row of the rule table.
 
     judge: what is wrong; nothing if nothing is.
+    needs: what must be known of the token first; `verify` knows all of it.
     """
 
     step: int
     rule: str
     source: str
-    judge: Callable[[Case], Failures]
+    judge: Callable[[Bench], Failures]
+    needs: tuple[str, ...] = ("token",)
 
 
 CHECKS: tuple[Check, ...] = (
-    Check(5, "the signature holds under the issuer's key", "RFC 9068 section 4", _signature),
+    Check(
+        5,
+        "the signature holds under the issuer's key",
+        "RFC 9068 section 4",
+        _signature,
+        ("token", "signature", "key"),
+    ),
     Check(6, "now lies between nbf and exp", "RFC 7519 sections 4.1.4, 4.1.5", _times),
     Check(7, "aud names this API", "RFC 9068 section 4, RFC 7519 section 4.1.3", _audience),
     Check(
@@ -143,6 +153,7 @@ CHECKS: tuple[Check, ...] = (
         "each member is of its type, and the required ones are there",
         "RFC 9068 section 2.2; Auth0, Access Token Profiles",
         _members,
+        ("token", "profile"),
     ),
     Check(7, "it is not an ID token", "RFC 9068 section 5, RFC 8725 section 3.11", _id_token),
     Check(7, "it names one client", "RFC 8693 section 4.3", _client),
@@ -165,11 +176,6 @@ def verify(case: Case) -> VerifiedClaims:
     return VerifiedClaims(
         case.issuer, case.profile, claims, case.token.payload, _notes(case, claims)
     )
-
-
-def explain(case: Case) -> tuple[tuple[Check, Failures], ...]:
-    """Every check with all that it found wrong; nothing where it passes."""
-    return tuple((check, check.judge(case)) for check in CHECKS)
 
 
 def _notes(case: Case, claims: Mapping[str, object]) -> tuple[str, ...]:

@@ -5,16 +5,18 @@ cannot pass every test; only its Management API is guarded by `atjwt` itself. Th
 `LocalIssuer`; over sockets it is `python -m atjwt issuer`.
 """
 
-from atjwt.issuer.clients import MANAGEMENT, Client, Grant
+from atjwt.issuer.clients import EVERY_API, MANAGEMENT, Client, Grant
 from atjwt.issuer.faults import Endpoint, Fault, Switchboard
 from atjwt.issuer.keys import Algorithm
 from atjwt.issuer.local import LocalIssuer
+from atjwt.issuer.organizations import Organization
 from atjwt.issuer.setup import Setup
 from atjwt.issuer.setup_file import read_setup
 from atjwt.issuer.tokens import REMOVE, Dialect, Kind, TokenOptions
 from atjwt.issuer.users import User
 
 __all__ = [
+    "EVERY_API",
     "MANAGEMENT",
     "REMOVE",
     "Algorithm",
@@ -25,6 +27,7 @@ __all__ = [
     "Grant",
     "Kind",
     "LocalIssuer",
+    "Organization",
     "Setup",
     "Switchboard",
     "TokenOptions",

@@ -13,8 +13,10 @@ from typing import Final, cast
 
 from atjwt.issuer.tokens import Dialect
 
-MANAGEMENT_SCOPES: Final = tuple(
-    f"{verb}:resource_servers" for verb in ("read", "create", "update", "delete")
+MANAGEMENT_SCOPES: Final = (
+    *(f"{verb}:resource_servers" for verb in ("read", "create", "update", "delete")),
+    *(f"{verb}:client_grants" for verb in ("read", "create", "update", "delete")),
+    *(f"{verb}:signing_keys" for verb in ("read", "create", "update")),
 )
 """The scopes of the issuer's own Management API."""
 
@@ -42,6 +44,11 @@ class Api:
     def identifier(self) -> str:
         """The `aud` of its tokens."""
         return cast("str", self.members["identifier"])
+
+    @property
+    def name(self) -> str:
+        """What it is called; its identifier where nobody said."""
+        return cast("str", self.members.get("name", self.identifier))
 
     @property
     def dialect(self) -> Dialect:
@@ -76,6 +83,11 @@ class Api:
     def scopes(self) -> tuple[str, ...]:
         """The names of its permissions."""
         return scope_names(self.members)
+
+    @property
+    def scope_entries(self) -> list[dict[str, str]]:
+        """Its permissions: `value`, and `description` where there is one."""
+        return [*cast("list[dict[str, str]]", self.members.get("scopes", []))]
 
     def policy_for(self, subject_type: str) -> str:
         """Who gets tokens: the policy for subjects of the type `user` or `client`."""
@@ -152,8 +164,7 @@ def management_audience(issuer: str) -> str:
 
 
 def _what(scope: str) -> str:
-    verb, _, _ = scope.partition(":")
-    return f"{verb.capitalize()} Resource Servers"
+    return scope.replace(":", " ").replace("_", " ").title()
 
 
 def _without_pem(encryption: object) -> dict[str, object]:

@@ -6,11 +6,11 @@ change that fails has not happened. Several threads may serve one issuer.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from threading import RLock
 from typing import Final
 
 from atjwt.errors import ConfigurationError
 from atjwt.issuer.api import Api, completed, management_api, new_id
+from atjwt.issuer.grants import Grants
 from atjwt.issuer.members import kept_problems, stored_problems
 from atjwt.issuer.store import Store
 
@@ -35,15 +35,17 @@ class Unacceptable(Exception):
 class Apis:
     """The APIs of one issuer, in the order in which they were made, its own first."""
 
-    def __init__(self, store: Store, *, issuer: str, algorithm: str) -> None:
+    def __init__(self, store: Store, *, issuer: str, algorithm: str, grants: Grants) -> None:
         """Begins with what the store has.
 
         issuer: the issuer identifier. algorithm: by which an API signs that was not told.
+        grants: come and go with the APIs.
         Raises ConfigurationError: what the store has is no API.
         """
         self._store = store
         self._algorithm = algorithm
-        self._lock = RLock()
+        self._grants = grants
+        self._lock = grants.lock
         self.system = management_api(issuer, algorithm)
         self._reserved = {self.system.identifier, f"{issuer.rstrip('/')}/userinfo"}
         self._apis: dict[str, Api] = {}
@@ -74,15 +76,17 @@ class Apis:
     def settle(self) -> None:
         """Says that what there is now is the beginning, to which `restore` goes back."""
         self._first = tuple(self._apis.values())
+        self._grants.settle()
 
     def restore(self) -> None:
-        """Makes everything as it was in the beginning."""
+        """Makes everything as it was in the beginning, client grants included."""
         with self._lock:
-            for gone in self._apis.keys() - {api.id for api in self._first}:
-                self._store.drop(_KIND, gone)
-            for api in self._first:
-                self._store.put(_KIND, api.id, api.members)
-            self._apis = {api.id: api for api in self._first}
+            first = {api.id: api for api in self._first}
+            self._grants.restore([
+                *((_KIND, gone, None) for gone in self._apis.keys() - first.keys()),
+                *((_KIND, api.id, api.members) for api in self._first),
+            ])  # fmt: skip
+            self._apis = first
 
     def all(self) -> list[Api]:
         """Every API, the issuer's own first."""
@@ -98,7 +102,10 @@ class Apis:
         return next((api for api in self.all() if api.identifier == identifier), None)
 
     def create(self, members: Mapping[str, object]) -> Api:
-        """Makes an API of settings that are right each for itself. Raises Unacceptable."""
+        """Makes an API of settings that are right each for itself. Raises Unacceptable.
+
+        With it come the grants that are for every API: that of the built-in machine.
+        """
         with self._lock:
             identifier = str(members["identifier"])
             if identifier in self._reserved:
@@ -108,7 +115,10 @@ class Apis:
             if len(self._apis) >= _MOST:
                 raise Unacceptable(403, f"There are {_MOST} resource servers, and no more can be")
             api = Api(id=new_id(), members=self._checked(members))
-            return self._keep(api)
+            grants = self._grants.for_new(identifier)
+            self._grants.add(*grants, also=[(_KIND, api.id, api.members)])
+            self._apis = {**self._apis, api.id: api}
+            return api
 
     def change(self, key: str, changes: Mapping[str, object]) -> Api:
         """Changes an API's settings; those that are not named stay. Raises Unacceptable.
@@ -124,14 +134,17 @@ class Apis:
             before = dict(api.members)
             if changes.get("signing_alg", "HS256") != "HS256":
                 before.pop("signing_secret", None)
-            return self._keep(replace(api, members=self._checked({**before, **changes})))
+            changed = replace(api, members=self._checked({**before, **changes}))
+            self._store.put(_KIND, api.id, changed.members)
+            self._apis = {**self._apis, api.id: changed}
+            return changed
 
     def remove(self, key: str) -> None:
-        """Removes an API, if there is one. Raises Unacceptable: it is the issuer's own."""
+        """Removes an API and its grants, if it is there. Raises Unacceptable: the issuer's own."""
         with self._lock:
             api = self._changeable(key)
             if api is not None:
-                self._store.drop(_KIND, api.id)
+                self._grants.remove_api(api.identifier, also=[(_KIND, api.id, None)])
                 self._apis = {id_: other for id_, other in self._apis.items() if id_ != api.id}
 
     def _changeable(self, key: str) -> Api | None:
@@ -146,11 +159,6 @@ class Apis:
         if problems:
             raise Unacceptable(400, payload_message(problems), "invalid_body")
         return kept
-
-    def _keep(self, api: Api) -> Api:
-        self._store.put(_KIND, api.id, api.members)
-        self._apis = {**self._apis, api.id: api}
-        return api
 
 
 def payload_message(problems: Iterable[str]) -> str:

@@ -1,5 +1,5 @@
 """The issuer as a Starlette app: the documents, the login, the token endpoint, the Management API,
-the control surface.
+the control surface, the Dashboard.
 
 Served on loopback only: every request must say so in its Host header, and come from there.
 """
@@ -7,13 +7,15 @@ Served on loopback only: every request must say so in its Host header, and come 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 
 from atjwt.issuer.authority import Authority
 from atjwt.issuer.authorization import AuthorizationEndpoint
 from atjwt.issuer.control import control_paths, control_routes, listing
 from atjwt.issuer.cors import LoopbackCors
+from atjwt.issuer.dashboard import dashboard_routes
+from atjwt.issuer.dashboard_parts import HOME
 from atjwt.issuer.loopback import LoopbackOnly
 from atjwt.issuer.management import management_app, management_paths
 from atjwt.issuer.oauth import TokenEndpoint
@@ -33,6 +35,9 @@ def build_app(authority: Authority) -> Starlette:
         return StreamingResponse(answer.pieces, answer.status, answer.headers)
 
     async def index(request: Request) -> Response:
+        vary = {"vary": "accept"}
+        if "text/html" in request.headers.get("accept", ""):  # a browser, and a person before it
+            return RedirectResponse(HOME, status_code=303, headers=vary)
         return _index(authority)
 
     async def token(request: Request) -> Response:
@@ -45,6 +50,7 @@ def build_app(authority: Authority) -> Starlette:
             Route(wellknown.login_path, authorization.answer, methods=["POST"]),
             Route(wellknown.token_path, token, methods=["POST"]),
             *control_routes(authority),
+            *dashboard_routes(authority),
             Mount(wellknown.management_path, management_app(authority)),
             Route("/{path:path}", document),  # last: which documents there are is known there
         ],
@@ -62,6 +68,7 @@ def _index(authority: Authority) -> Response:
         f"GET {wellknown.authorization_path}": "the login of the app, by code and PKCE",
         f"POST {wellknown.login_path}": "the answer of the login page",
         f"POST {wellknown.token_path}": "tokens, for a code or by client credentials",
+        f"GET {HOME}": "the Dashboard: pages to see and change all this by",
     }
     return listing(
         issuer=authority.mint.issuer,
@@ -70,6 +77,7 @@ def _index(authority: Authority) -> Response:
         spa_client_id=authority.apps[0].client_id,
         users=[_user(authority, user) for user in authority.users],
         apis=[api.identifier for api in authority.apis.all()],
+        organizations=[{"id": one.id, "name": one.name} for one in authority.organizations.known],
         paths={**paths, **management_paths(wellknown.management_path), **control_paths()},
     )
 

@@ -7,16 +7,18 @@ issuer ran holds after a restart; an argument that is given in so many words win
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
 from atjwt.issuer.api import management_audience
 from atjwt.issuer.apis import Apis
 from atjwt.issuer.authority import Authority
-from atjwt.issuer.clients import MANAGEMENT, secrets_of
+from atjwt.issuer.clients import secrets_of
 from atjwt.issuer.faults import Switchboard
+from atjwt.issuer.grants import Grants
 from atjwt.issuer.keys import ALGORITHMS
+from atjwt.issuer.organizations import Organizations
 from atjwt.issuer.rings import KeyRings
 from atjwt.issuer.setup import AUDIENCE, Setup
 from atjwt.issuer.store import Store
@@ -53,13 +55,14 @@ def build_authority(plan: Plan, store: Store) -> Authority:
     setup = plan.setup.completed(audience=audience, users=plan.users)
     keys, faults = KeyRings(algorithm, store), Switchboard()
     store.put(_KIND, "main", {"audience": audience, "algorithm": algorithm})
-    apis = Apis(store, issuer=plan.issuer, algorithm=algorithm)
+    grants = Grants(store, management=management_audience(plan.issuer))
+    apis = Apis(store, issuer=plan.issuer, algorithm=algorithm, grants=grants)
     apis.begin(setup.apis)
     _insist(apis, audience, plan)
+    grants.begin(setup.grants, [api.identifier for api in apis.all() if not api.is_system])
     apis.settle()
     for api in apis.all():
         keys.signer_for(api)  # so that all keys are published before the first token
-    management = management_audience(plan.issuer)
     return Authority(
         keys=keys,
         mint=Mint(issuer=plan.issuer, audience=audience, clock=plan.clock, keys=keys.main),
@@ -76,11 +79,11 @@ def build_authority(plan: Plan, store: Store) -> Authority:
         apis=apis,
         clients=setup.clients,
         secrets=secrets_of(setup.clients, store),
-        grants=tuple(
-            replace(grant, audience=management) if grant.audience == MANAGEMENT else grant
-            for grant in setup.grants
-        ),
+        grants=grants,
         users=setup.users,
+        organizations=Organizations(
+            known=setup.organizations, with_names=setup.with_organization_names
+        ),
     )
 
 

@@ -11,7 +11,9 @@ from atjwt.issuer.api import Api
 from atjwt.issuer.apis import Apis
 from atjwt.issuer.clients import Client, Grant
 from atjwt.issuer.faults import Switchboard
-from atjwt.issuer.rights import assigned_to, granted_to, user_scopes
+from atjwt.issuer.grants import Grants
+from atjwt.issuer.organizations import Organizations
+from atjwt.issuer.rights import assigned_to, granted_by, user_scopes
 from atjwt.issuer.rings import KeyRings
 from atjwt.issuer.store import Store
 from atjwt.issuer.tokens import Dialect, Mint
@@ -34,8 +36,9 @@ class Authority:
     apis: Apis
     clients: tuple[Client, ...]
     secrets: Mapping[str, str] = field(repr=False)
-    grants: tuple[Grant, ...]
+    grants: Grants
     users: tuple[User, ...]
+    organizations: Organizations
 
     @property
     def main(self) -> Api | None:
@@ -73,16 +76,21 @@ class Authority:
 
     def granted(self, client_id: str, api: Api) -> tuple[str, ...] | None:
         """What a machine may ask for at an API; None: nothing, not even a token."""
+        grant = self.machine_grant(client_id, api)
+        return None if grant is None else granted_by(grant, api)
+
+    def machine_grant(self, client_id: str, api: Api) -> Grant | None:
+        """The grant by which a machine gets tokens for an API; None: it gets none."""
         if api.policy_for("client") == "deny_all":
             return None
-        return granted_to(client_id, api, self.grants)
+        return self.grants.of(client_id, api.identifier)
 
     def is_open_to_users(self, client_id: str, api: Api) -> bool:
         """Whether users that log in to a client get tokens for an API at all."""
         policy = api.policy_for("user")
         if api.is_system or policy == "deny_all":
             return False
-        return policy == "allow_all" or granted_to(client_id, api, self.grants, "user") is not None
+        return policy == "allow_all" or bool(self.grants.of(client_id, api.identifier, "user"))
 
     def scopes_for(
         self, user: User, client_id: str, api: Api | None, requested: tuple[str, ...]
@@ -92,5 +100,6 @@ class Authority:
             return user_scopes(None, requested, (), None)
         granted = None
         if api.policy_for("user") == "require_client_grant":
-            granted = granted_to(client_id, api, self.grants, "user")
+            grant = self.grants.of(client_id, api.identifier, "user")
+            granted = () if grant is None else granted_by(grant, api)
         return user_scopes(api, requested, self.assigned(user, api), granted)

@@ -25,7 +25,8 @@ from atjwt.issuer.authorization_request import (
 from atjwt.issuer.bodies import media_type, parameters, read_body
 from atjwt.issuer.clients import Client
 from atjwt.issuer.once import OnceOnly
-from atjwt.issuer.pages import NO_TRACE, error_page, login_page
+from atjwt.issuer.page_frame import NO_TRACE
+from atjwt.issuer.pages import error_page, login_page
 from atjwt.issuer.refusal import Refused
 from atjwt.issuer.users import User
 
@@ -72,6 +73,7 @@ class AuthorizationEndpoint:
                 address,
                 client_id=client.client_id,
                 audience=self._open_to(client),
+                organizations=authority.organizations,
             )
         except Refused as refusal:
             return _refuse(address, refusal)
@@ -109,6 +111,11 @@ class AuthorizationEndpoint:
         user = self._user(sent.get("user"))
         if user is None:
             return error_page("There is no such user.")
+        try:
+            if wanted.organization is not None:
+                wanted.organization.check_member(user.subject)
+        except Refused as refusal:
+            return _refuse(wanted.address, refusal)
         login = Login(request=wanted, user=user, at=self._authority.mint.clock())
         return _back(wanted.address.with_answer(code=self.codes.keep(login)))
 

@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 from urllib.parse import parse_qsl, quote, urlencode
 
 from atjwt.issuer.loopback import loopback_origin
+from atjwt.issuer.organizations import Organization, Organizations
 from atjwt.issuer.refusal import Refused
 
 Asked: TypeAlias = Mapping[str, Sequence[str]]
@@ -23,7 +24,7 @@ _CHALLENGE: Final = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)  # a SHA-256 hash
 _SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749 section 3.3
 _ONCE: Final = (
     *("response_type", "response_mode", "scope", "state", "nonce", "prompt", "audience"),
-    *("code_challenge", "code_challenge_method", "request", "request_uri"),
+    *("organization", "code_challenge", "code_challenge_method", "request", "request_uri"),
 )
 
 
@@ -54,7 +55,8 @@ class ReturnAddress:
 class AuthorizationRequest:
     """A request that only the user's word is wanting for.
 
-    audience: the API that is asked for, or None. scopes: as requested, each once.
+    audience: the API that is asked for, or None. scopes: as requested, each once. organization: in
+    which the user is to log in, or None.
     """
 
     client_id: str
@@ -63,6 +65,7 @@ class AuthorizationRequest:
     scopes: tuple[str, ...]
     code_challenge: str
     nonce: str | None
+    organization: Organization | None = None
 
 
 def read_query(query: bytes) -> Asked:
@@ -98,11 +101,17 @@ def return_address(asked: Asked, *, client_id: str, issuer: str) -> ReturnAddres
 
 
 def authorization_request(
-    asked: Asked, address: ReturnAddress, *, client_id: str, audience: str | Collection[str]
+    asked: Asked,
+    address: ReturnAddress,
+    *,
+    client_id: str,
+    audience: str | Collection[str],
+    organizations: Organizations | None = None,
 ) -> AuthorizationRequest:
     """Step 2: what is asked.
 
     audience: the identifier of the API that may be asked for, or of each of several.
+    organizations: those that may be named, by default none.
     Raises Refused.
     """
     if any(len(asked.get(name, ())) > 1 for name in _ONCE):
@@ -127,6 +136,7 @@ def authorization_request(
         scopes=tuple(dict.fromkeys(scopes)),
         code_challenge=challenge,
         nonce=_only(asked, "nonce"),
+        organization=(organizations or Organizations()).named(_only(asked, "organization")),
     )
 
 

@@ -6,6 +6,8 @@
 
 Three are built in: a machine and a single-page app for the first API, each unless another of its type
 is given, and a machine for the issuer's own Management API.
+
+Either may be linked to an agent (Auth0: Agents as Principal); then its tokens name the agent.
 """
 
 import secrets
@@ -18,15 +20,21 @@ from atjwt.issuer.tokens import MACHINE_CLIENT, USER_CLIENT
 
 ClientType: TypeAlias = Literal["machine", "app"]
 SubjectType: TypeAlias = Literal["client", "user"]
+OrganizationUsage: TypeAlias = Literal["deny", "allow", "require"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
-    """A client. name: for the login page."""
+    """A client.
+
+    name: for the login page. agent: the id of the agent that it is linked to, `agt_…`, or the one
+        that the agent has elsewhere (Auth0: `external_agent_id`); None for an ordinary client.
+    """
 
     client_id: str
     name: str
     type: ClientType
+    agent: str | None = None
 
     @property
     def grant_type(self) -> str:
@@ -38,19 +46,34 @@ class Client:
 class Grant:
     """What a client may ask for at an API (Auth0: client grant).
 
-    audience: the API's identifier, or `MANAGEMENT`. scopes: of that API.
+    audience: the API's identifier, `MANAGEMENT`, or `EVERY_API`. scopes: of that API; others are of
+        no effect. allow_all_scopes: instead of them, all that the API has at the moment.
     subject_type: whether for the client itself or for the users that log in to it; the second is
         looked at only where the API's `subject_type_authorization` requires it.
+    organization_usage: whether a client that acts for itself names an organization: never (`deny`),
+        as it likes (`allow`) or always (`require`). allow_any_organization: whether that may be any;
+        otherwise the organization lists the client.
     """
 
     client_id: str
     audience: str
-    scopes: tuple[str, ...]
+    scopes: tuple[str, ...] = ()
     subject_type: SubjectType = "client"
+    organization_usage: OrganizationUsage = "deny"
+    allow_any_organization: bool = False
+    allow_all_scopes: bool = False
+
+    @property
+    def pair(self) -> tuple[str, str, SubjectType]:
+        """What there is one grant for: a client at an API, for itself or for users."""
+        return self.client_id, self.audience, self.subject_type
 
 
 MANAGEMENT: Final = "management"
 """As an audience in a setup: the issuer's Management API, whose identifier has the port in it."""
+
+EVERY_API: Final = "*"
+"""As an audience in a setup: every API but the Management API, those made later too."""
 
 MACHINE: Final = Client(client_id=MACHINE_CLIENT, name="the local machine", type="machine")
 APP: Final = Client(client_id=USER_CLIENT, name="the local app", type="app")

@@ -40,10 +40,11 @@ def code_grant(
         raise Refused("invalid_target", "since the login, the API has gone, or is closed")
     scopes = authority.scopes_for(user, client.client_id, api, request.scopes)
     caller = Caller(
-        client_id=client.client_id,
+        client=client,
         subject=user.subject,
         scopes=scopes,
         permissions=authority.assigned(user, api) if api else (),
+        organization=request.organization,
     )
     answer = token_response(authority, api, caller)
     if "openid" in scopes:
@@ -85,6 +86,7 @@ def _id_token(authority: Authority, login: Login) -> str:
         "iat": issued_at,
         "exp": issued_at + _ID_TOKEN_LIFETIME,
         "auth_time": int(login.at),
+        **authority.organizations.claims(request.organization),
     }
     if "profile" in request.scopes:
         claims["name"] = login.user.name

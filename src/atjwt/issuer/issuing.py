@@ -9,8 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from atjwt.issuer.agents import agent_claims, machine_subject
 from atjwt.issuer.api import Api
 from atjwt.issuer.authority import Authority
+from atjwt.issuer.clients import Client
+from atjwt.issuer.organizations import Organization
 from atjwt.issuer.refusal import Refused
 from atjwt.issuer.rights import shows_rights
 from atjwt.issuer.tokens import REMOVE, Kind, TokenOptions, compact
@@ -22,13 +25,15 @@ _OPAQUE_LIFETIME: Final = 86_400  # seconds; Auth0's, for a token that is good f
 class Caller:
     """Whom a token is for, and what it lets them do.
 
-    subject: None for a client that acts for itself. permissions: all that they have at the API.
+    client: through which. subject: None for a client that acts for itself. permissions: all that
+    they have at the API. organization: in which, if in any.
     """
 
-    client_id: str
+    client: Client
     scopes: Sequence[str]
     permissions: Sequence[str] = ()
     subject: str | None = None
+    organization: Organization | None = None
 
     @property
     def kind(self) -> Kind:
@@ -56,7 +61,8 @@ def token_response(authority: Authority, api: Api | None, caller: Caller) -> dic
 
 def _token(authority: Authority, api: Api, caller: Caller) -> str:
     _check_possible(api)
-    claims: dict[str, object] = {}
+    claims = agent_claims(api, caller.client, is_user=caller.kind == "user")
+    claims |= authority.organizations.claims(caller.organization)
     if not shows_rights(api):
         claims["permissions"] = REMOVE
     if api.signing_alg == "HS256":
@@ -65,8 +71,8 @@ def _token(authority: Authority, api: Api, caller: Caller) -> str:
     options: TokenOptions = {
         "dialect": api.dialect,
         "kind": caller.kind,
-        "subject": caller.subject or _subject(api, caller.client_id),
-        "client_id": caller.client_id,
+        "subject": caller.subject or machine_subject(api, caller.client),
+        "client_id": caller.client.client_id,
         "scopes": caller.scopes,
         "permissions": caller.permissions,
         "audience": api.identifier,
@@ -75,11 +81,6 @@ def _token(authority: Authority, api: Api, caller: Caller) -> str:
     }
     mint, signer = authority.mint, authority.keys.signer_for(api)
     return compact(mint.header(options, signer), mint.claims(options), signer)
-
-
-def _subject(api: Api, client_id: str) -> str | None:
-    # Auth0's page *Get Token* (client credentials): with agent subject claims, the plain client id.
-    return client_id if api.is_set("agent_subject_claims") else None
 
 
 def _check_possible(api: Api) -> None:

@@ -11,7 +11,8 @@ the two ends share no code.
 
 import secrets
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Final, Literal, NamedTuple, Protocol, Self, TypeAlias, cast, get_args
@@ -160,6 +161,19 @@ class _Ring(NamedTuple):
     previous: tuple[SigningKey, ...] = ()
     withdrawn: frozenset[str] = frozenset()
 
+    def turned(self, fresh: SigningKey) -> "_Ring":
+        """The next key is current, the current one previous, and this one next."""
+        return _Ring(self.next, fresh, (self.current, *self.previous), self.withdrawn)
+
+    def saved(self) -> dict[str, object]:
+        """All keys, for the issuer's store. They are secrets."""
+        return {
+            "current": self.current.saved(),
+            "next": self.next.saved(),
+            "previous": [key.saved() for key in self.previous],
+            "withdrawn": sorted(self.withdrawn),
+        }
+
 
 class KeyRing:
     """The keys of one algorithm and which of them are published. Safe to share between threads."""
@@ -197,6 +211,14 @@ class KeyRing:
             keys = (ring.current, ring.next, *ring.previous, *self._twins)
             return [key for key in keys if key.kid not in ring.withdrawn]
 
+    def stages(self) -> list[tuple[str, str, bool]]:
+        """Key id, stage (`current`, `next`, `previous`) and whether withdrawn, of every key."""
+        with self._lock:
+            ring = self._ring
+        stages = [(ring.current, "current"), (ring.next, "next")]
+        stages += [(key, "previous") for key in ring.previous]
+        return [(key.kid, stage, key.kid in ring.withdrawn) for key, stage in stages]
+
     def jwks(self) -> dict[str, list[dict[str, str]]]:
         """The published keys as a JWK Set (RFC 7517 section 5)."""
         return {"keys": [key.jwk() for key in self.published()]}
@@ -206,12 +228,21 @@ class KeyRing:
 
         Returns the key id that signs from now on.
         """
-        fresh = SigningKey.generate(self.algorithm)
-        with self._lock:
-            ring = self._ring
-            previous = (ring.current, *ring.previous)
-            self._ring = self._kept(_Ring(ring.next, fresh, previous, ring.withdrawn))
-            return self._ring.current.kid
+        self.rotate_all([self])
+        return self.current.kid
+
+    @classmethod
+    def rotate_all(cls, rings: Sequence[Self]) -> None:
+        """Rotates rings of one store together: all of them, or, where that cannot be kept, none."""
+        fresh = [SigningKey.generate(ring.algorithm) for ring in rings]  # takes its time: unlocked
+        with ExitStack() as locks:
+            for ring in rings:
+                locks.enter_context(ring._lock)
+            turned = [ring._ring.turned(key) for ring, key in zip(rings, fresh, strict=True)]
+            pairs = list(zip(rings, turned, strict=True))
+            rings[0]._store.write((KIND, ring.algorithm, new.saved()) for ring, new in pairs)
+            for ring, new in pairs:
+                ring._ring = new
 
     def withdraw(self, kid: str | None = None) -> str:
         """Takes a key out of the published set, for good.
@@ -234,13 +265,7 @@ class KeyRing:
 
     def _kept(self, ring: _Ring) -> _Ring:
         """Hands the keys to the store first: what cannot be kept does not happen."""
-        body = {
-            "current": ring.current.saved(),
-            "next": ring.next.saved(),
-            "previous": [key.saved() for key in ring.previous],
-            "withdrawn": sorted(ring.withdrawn),
-        }
-        self._store.put(KIND, self.algorithm, body)
+        self._store.put(KIND, self.algorithm, ring.saved())
         return ring
 
     def twins(self) -> SigningKey:

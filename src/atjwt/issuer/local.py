@@ -58,10 +58,11 @@ class LocalIssuer:
         dialect: the main API's setting, which `/oauth/token` and `/_local/token` follow; by default
             `access_token`.
         users: who can log in at `/authorize`, and what each may do.
-        setup: several APIs, users, clients and grants to begin with. The first API is the main one,
-            unless `audience` names another; what is given beside it wins over it.
-        state: a file in which APIs, keys and secrets outlive this issuer; it is made where there is
-            none, for its owner alone. What it remembers wins over `setup`. `close` lets go of it.
+        setup: APIs, users, clients, grants and organizations to begin with. The first API is the
+            main one, unless `audience` names another; what is given beside it wins over it.
+        state: a file in which APIs, client grants, keys and secrets outlive this issuer; it is made
+            where there is none, for its owner alone. What it remembers wins over `setup`. `close`
+            lets go of it.
         clock: seconds since 1970; give the verifier the same one.
         max_age: seconds, in the JWKS' and the metadata's `Cache-Control`.
         sleep: how the faults `slow` and `drip` wait, in seconds.
@@ -155,6 +156,11 @@ class LocalIssuer:
     def users(self) -> tuple[User, ...]:
         """Who can log in, and what each may do."""
         return self._authority.users
+
+    def assigned(self, user: User) -> list[str]:
+        """What a user may do at the main API, as it is at the moment."""
+        main = self._authority.main
+        return [] if main is None else self._authority.assigned(user, main)
 
     @property
     def dialect(self) -> Dialect:

@@ -1,4 +1,4 @@
-"""`/api/v2/resource-servers`: the part of Auth0's Management API that an API's profile is set by.
+"""The Management API, and of it `/api/v2/resource-servers`, by which an API's profile is set.
 
     GET     /resource-servers        read:resource_servers      a page of them, or all of it with totals
     POST    /resource-servers        create:resource_servers    201
@@ -8,11 +8,11 @@
 
 `{id}` is an id or a URL-encoded identifier. Auth0's OpenAPI file says 201 for PATCH; every recorded
 answer says 200, and so does this. Errors are `{"statusCode", "error", "message", "errorCode"?}`.
+Client grants are in `atjwt.issuer.management_grants`, signing keys in `atjwt.issuer.management_keys`.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final, TypeAlias
-from urllib.parse import parse_qsl
+from typing import Final
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -22,22 +22,30 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from atjwt.issuer.api import Api
-from atjwt.issuer.apis import Unacceptable, payload_message
+from atjwt.issuer.apis import Unacceptable
 from atjwt.issuer.authority import Authority
-from atjwt.issuer.bodies import json_object, media_type, read_body
+from atjwt.issuer.bodies import read_body
+from atjwt.issuer.management_grants import GRANT_ACTIONS
 from atjwt.issuer.management_guard import ManagementGuard, error_body
-from atjwt.issuer.members import change_problems, creation_problems, named
+from atjwt.issuer.management_keys import KEY_ACTIONS
+from atjwt.issuer.management_request import (
+    PAGES,
+    Action,
+    Entry,
+    flag,
+    page_of,
+    read_members,
+    read_query,
+    some,
+)
+from atjwt.issuer.members import change_problems, creation_problems
 from atjwt.issuer.store import NotKept
 from atjwt.issuer.wellknown import unavailable
 from atjwt.starlette import requires
 
-_Action: TypeAlias = Callable[[Authority, Request, bytes], Awaitable[Response]]
-
-_PER_PAGE: Final = 50
-_MOST_PER_PAGE: Final = 100
+_FIELDS: Final = {"include_fields": flag}  # says what `fields` means; without that one, nothing
 _MOST_IDENTIFIERS: Final = 10
 _WAIT: Final = 60  # seconds until a rate limit is said to be over, where the fault says nothing
-_FLAGS: Final = {"true": True, "false": False}
 
 COLLECTION: Final = "/resource-servers"
 ITEM: Final = "/resource-servers/{id}"
@@ -48,10 +56,10 @@ def management_app(authority: Authority) -> ASGIApp:
     routes = [
         Route(
             path.replace("{id}", "{id:path}"),
-            requires(scopes=[f"{verb}:resource_servers"])(_endpoint(authority, action, path)),
+            requires(scopes=[scope])(_endpoint(authority, action, path)),
             methods=[method],
         )
-        for method, path, verb, action, _ in _ACTIONS
+        for method, path, scope, action, _ in _ACTIONS
     ]
     return ManagementGuard(Starlette(routes=routes), authority)
 
@@ -62,7 +70,7 @@ def management_paths(prefix: str) -> dict[str, str]:
 
 
 def _endpoint(
-    authority: Authority, action: _Action, path: str
+    authority: Authority, action: Action, path: str
 ) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         wellknown = authority.wellknown
@@ -100,29 +108,24 @@ def _unavailable(authority: Authority) -> Response:
 
 
 async def _list(authority: Authority, request: Request, body: bytes) -> Response:
-    query = _Query(request.url.query)
-    found = [
-        api.as_json()
-        for api in authority.apis.all()
-        if not query.identifiers or api.identifier in query.identifiers
-    ]
-    start = query.page * query.per_page
-    page = found[start : start + query.per_page]
-    if not query.include_totals:
-        return JSONResponse(page)
-    return JSONResponse(
-        {"start": start, "limit": query.per_page, "total": len(found), "resource_servers": page}
+    query = read_query(
+        request.url.query, {**PAGES, **_FIELDS, "identifiers": some(_MOST_IDENTIFIERS)}
     )
+    wanted = query.get("identifiers", [])
+    found = [
+        api.as_json() for api in authority.apis.all() if not wanted or api.identifier in wanted
+    ]
+    return page_of(found, query, "resource_servers")
 
 
 async def _create(authority: Authority, request: Request, body: bytes) -> Response:
-    members = _members(request, body, creation_problems)
+    members = read_members(request, body, creation_problems)
     api = await run_in_threadpool(_created, authority, members)
     return JSONResponse(api.as_json(), status_code=201)
 
 
 async def _get(authority: Authority, request: Request, body: bytes) -> Response:
-    _Query(request.url.query, only="include_fields")
+    read_query(request.url.query, _FIELDS)
     api = authority.apis.find(request.path_params["id"])
     if api is None:
         raise Unacceptable(404, "The resource server does not exist", "inexistent_resource_server")
@@ -130,7 +133,7 @@ async def _get(authority: Authority, request: Request, body: bytes) -> Response:
 
 
 async def _change(authority: Authority, request: Request, body: bytes) -> Response:
-    changes = _members(request, body, change_problems)
+    changes = read_members(request, body, change_problems)
     key = request.path_params["id"]
     api = await run_in_threadpool(_changed, authority, key, changes)
     return JSONResponse(api.as_json())
@@ -155,73 +158,18 @@ def _changed(authority: Authority, key: str, changes: Mapping[str, object]) -> A
     return authority.apis.change(key, changes)
 
 
-def _members(
-    request: Request, body: bytes, problems_of: Callable[[Mapping[str, object]], list[str]]
-) -> dict[str, object]:
-    """The body, held against the table. Raises Unacceptable."""
-    if media_type(request) != "application/json":
-        raise Unacceptable(415, "Send the header content-type: application/json")
-    try:
-        members = json_object(body)
-    except ValueError as error:
-        raise Unacceptable(400, payload_message([str(error)]), "invalid_body") from None
-    problems = problems_of(members)
-    if problems:
-        raise Unacceptable(400, payload_message(problems), "invalid_body")
-    return members
-
-
-class _Query:
-    """The parameters of the list. Raises Unacceptable: all that is wrong with them."""
-
-    def __init__(self, query: str, *, only: str = "") -> None:
-        self.page = 0
-        self.per_page = _PER_PAGE
-        self.include_totals = False
-        self.identifiers: list[str] = []
-        problems, seen = [], set()
-        try:
-            pairs = parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=64)
-        except ValueError:
-            raise Unacceptable(
-                400, "Query validation error: not URL-encoded", "invalid_query_string"
-            ) from None
-        for name, value in pairs:
-            if name in seen and name != "identifiers":
-                problems.append(f"{named([name])} is given more than once")
-            elif (why := self._take(name, value, only)) is not None:
-                problems.append(why)
-            seen.add(name)
-        if len(self.identifiers) > _MOST_IDENTIFIERS:
-            problems.append(f"identifiers is given {_MOST_IDENTIFIERS} times at most")
-        if problems:
-            message = f"Query validation error: {'; '.join(problems)}"
-            raise Unacceptable(400, message, "invalid_query_string")
-
-    def _take(self, name: str, value: str, only: str) -> str | None:
-        if name == "include_fields":  # says what `fields` means; without that one, nothing
-            return None if value in _FLAGS else "include_fields is true or false"
-        if only or name not in {"page", "per_page", "include_totals", "identifiers"}:
-            return f"{named([name])} is no parameter of this request"
-        if name == "identifiers":
-            self.identifiers.append(value)
-        elif name == "include_totals":
-            self.include_totals = _FLAGS.get(value, False)
-            return None if value in _FLAGS else "include_totals is true or false"
-        else:
-            least, most = (0, 1_000) if name == "page" else (1, _MOST_PER_PAGE)
-            number = int(value) if value.isascii() and value.isdigit() and len(value) < 9 else -1
-            if not least <= number <= most:
-                return f"{name} is a whole number from {least} to {most}"
-            setattr(self, name, number)
-        return None
-
-
-_ACTIONS: Final[tuple[tuple[str, str, str, _Action, str], ...]] = (
-    ("GET", COLLECTION, "read", _list, "the APIs; page, per_page, include_totals, identifiers"),
-    ("POST", COLLECTION, "create", _create, "a new API"),
-    ("GET", ITEM, "read", _get, "an API, by id or URL-encoded identifier"),
-    ("PATCH", ITEM, "update", _change, "changes settings, such as token_dialect"),
-    ("DELETE", ITEM, "delete", _remove, "removes an API"),
+_ACTIONS: Final[tuple[Entry, ...]] = (
+    (
+        "GET",
+        COLLECTION,
+        "read:resource_servers",
+        _list,
+        "the APIs; page, per_page, include_totals, identifiers",
+    ),
+    ("POST", COLLECTION, "create:resource_servers", _create, "a new API"),
+    ("GET", ITEM, "read:resource_servers", _get, "an API, by id or URL-encoded identifier"),
+    ("PATCH", ITEM, "update:resource_servers", _change, "changes settings, such as token_dialect"),
+    ("DELETE", ITEM, "delete:resource_servers", _remove, "removes an API"),
+    *GRANT_ACTIONS,
+    *KEY_ACTIONS,
 )
-"""Method, path, verb of the scope, what answers, what it does."""

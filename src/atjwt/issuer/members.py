@@ -151,12 +151,12 @@ MEMBERS: Final[Mapping[str, Check]] = {
 def creation_problems(members: Mapping[str, object]) -> list[str]:
     """What is wrong with the settings of a new API: one phrase per member."""
     missing = [] if "identifier" in members else ["identifier is missing"]
-    return missing + _problems(members, MEMBERS)
+    return missing + problems_in(members, MEMBERS)
 
 
 def change_problems(members: Mapping[str, object]) -> list[str]:
     """What is wrong with a change of an API's settings; its identifier is for ever."""
-    return _problems(members, {name: MEMBERS[name] for name in MEMBERS if name != "identifier"})
+    return problems_in(members, {name: MEMBERS[name] for name in MEMBERS if name != "identifier"})
 
 
 def kept_problems(members: Mapping[str, object]) -> list[str]:
@@ -174,7 +174,7 @@ def stored_problems(members: Mapping[str, object]) -> list[str]:
     """What is wrong with settings that were kept in a file."""
     checks = {**MEMBERS, "signing_alg": one_of(*SIGNING_ALGS, *ALGORITHMS)}
     missing = [] if "identifier" in members else ["identifier is missing"]
-    return missing + _problems(members, checks) + kept_problems(members)
+    return missing + problems_in(members, checks) + kept_problems(members)
 
 
 def named(names: Collection[str]) -> str:
@@ -182,7 +182,8 @@ def named(names: Collection[str]) -> str:
     return ", ".join(sorted(name[:_NAME_SHOWN] for name in names))
 
 
-def _problems(members: Mapping[str, object], allowed: Mapping[str, Check]) -> list[str]:
+def problems_in(members: Mapping[str, object], allowed: Mapping[str, Check]) -> list[str]:
+    """What is wrong with members of which none need be there: one phrase per member."""
     unknown = members.keys() - allowed.keys()
     problems = [f"additional properties not allowed: {named(unknown)}"] if unknown else []
     for name, check in allowed.items():

@@ -24,7 +24,7 @@ from atjwt.issuer.code_grant import code_grant
 from atjwt.issuer.issuing import Caller, token_response
 from atjwt.issuer.once import OnceOnly
 from atjwt.issuer.refusal import Refused
-from atjwt.issuer.rights import machine_scopes
+from atjwt.issuer.rights import granted_by, machine_scopes
 from atjwt.issuer.wellknown import GRANT_TYPES, unavailable
 
 _NO_STORE: Final = {"cache-control": "no-store", "pragma": "no-cache"}  # RFC 6749 section 5.1
@@ -97,17 +97,18 @@ class TokenEndpoint:
         authority, audience = self._authority, asked.get("audience")
         if audience is None:
             scopes = machine_scopes(self._of_the_main_api(client), asked.get("scope"))
-            return token_response(
-                authority, None, Caller(client_id=client.client_id, scopes=scopes)
-            )
+            if "organization" in asked:
+                raise Refused("invalid_request", "an organization goes with an audience")
+            return token_response(authority, None, Caller(client=client, scopes=scopes))
         api = authority.apis.of_audience(audience)
         if api is None:
             raise Refused("invalid_target", "no API has this audience")
-        granted = authority.granted(client.client_id, api)
-        if granted is None:  # as at Auth0, status included
+        grant = authority.machine_grant(client.client_id, api)
+        if grant is None:  # as at Auth0, status included
             raise Refused("access_denied", "the client has no grant for this API", 403)
-        scopes = machine_scopes(granted, asked.get("scope"))
-        caller = Caller(client_id=client.client_id, scopes=scopes, permissions=scopes)
+        organization = authority.organizations.for_machine(asked.get("organization"), grant)
+        scopes = machine_scopes(granted_by(grant, api), asked.get("scope"))
+        caller = Caller(client=client, scopes=scopes, permissions=scopes, organization=organization)
         return token_response(authority, api, caller)
 
     def _of_the_main_api(self, client: Client) -> tuple[str, ...]:

@@ -1,56 +1,41 @@
 """The two pages that a person sees: the one to log in by, and the one that says why they cannot.
 
-Plain HTML without script, image or font; the only style is in the page and named in the policy by
-its hash. All that others wrote is escaped on its way in here, and the error page shows none of it.
+Plain HTML in the frame that all pages have. All that others wrote is escaped on its way in here, and
+the error page shows none of it.
 """
 
-import hashlib
-from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Final
 from urllib.parse import urlsplit
 
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
 from atjwt.issuer.authorization_request import AuthorizationRequest
 from atjwt.issuer.loopback import loopback_origin
+from atjwt.issuer.page_frame import PALETTE, framed
 from atjwt.issuer.tokens import OIDC_SCOPES
 from atjwt.issuer.users import User
 
-NO_TRACE: Final = {"cache-control": "no-store", "referrer-policy": "no-referrer"}
-"""Headers of whatever a browser is shown on its way through a login."""
-
-_STYLE: Final = """
-:root { color-scheme: light dark; --ink: #1c2430; --soft: #5a6675; --line: #d5dbe3;
-  --paper: #fff; --ground: #eef1f5; --main: #1f5fbf; --note: #8a5200; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e8ecf2; --soft: #a3aebc; --line: #3a4452;
-  --paper: #1d232c; --ground: #12161c; --main: #82b1ff; --note: #f0b45a; } }
-* { box-sizing: border-box; }
-body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 1.5rem 1rem;
-  background: var(--ground); color: var(--ink); font: 1rem/1.5 system-ui, sans-serif; }
-main { width: 100%; max-width: 27rem; padding: 1.75rem; border: 1px solid var(--line);
-  border-radius: .75rem; background: var(--paper); }
-h1 { margin: 0 0 .25rem; font-size: 1.375rem; line-height: 1.25; }
-h2 { margin: 1.5rem 0 .5rem; font-size: 1rem; }
-p { margin: 0; }
-.soft { color: var(--soft); font-size: .875rem; }
-.note { margin-bottom: 1rem; color: var(--note); font-size: .875rem; font-weight: 600; }
-dl { margin: 1.25rem 0 0; display: grid; grid-template-columns: auto 1fr; gap: .375rem 1rem; }
-dt { color: var(--soft); }
-dd { margin: 0; overflow-wrap: anywhere; }
-ul { margin: 0; padding: 0; list-style: none; }
-code { font: .875rem/1.5 ui-monospace, monospace; overflow-wrap: anywhere; }
-button { display: block; width: 100%; margin-bottom: .625rem; padding: .75rem 1rem;
+_STYLE: Final = f"""{PALETTE}
+body {{ display: grid; place-items: center; padding: 1.5rem 1rem; }}
+main {{ width: 100%; max-width: 27rem; padding: 1.75rem; border: 1px solid var(--line);
+  border-radius: .75rem; background: var(--paper); }}
+h1 {{ margin: 0 0 .25rem; font-size: 1.375rem; line-height: 1.25; }}
+h2 {{ margin: 1.5rem 0 .5rem; font-size: 1rem; }}
+.note {{ margin-bottom: 1rem; color: var(--note); font-size: .875rem; font-weight: 600; }}
+dl {{ margin: 1.25rem 0 0; display: grid; grid-template-columns: auto 1fr; gap: .375rem 1rem; }}
+dt {{ color: var(--soft); }}
+dd {{ margin: 0; overflow-wrap: anywhere; }}
+button {{ display: block; width: 100%; margin-bottom: .625rem; padding: .75rem 1rem;
   border: 1px solid var(--line); border-radius: .5rem; background: transparent; color: inherit;
-  font: inherit; text-align: left; cursor: pointer; overflow-wrap: anywhere; }
-button:hover { border-color: var(--main); }
-button:focus-visible { outline: 3px solid var(--main); outline-offset: 2px; }
-button strong { display: block; color: var(--main); }
-button.cancel { margin: .375rem 0 0; border-color: transparent; color: var(--soft);
-  text-align: center; }
+  font: inherit; text-align: left; cursor: pointer; overflow-wrap: anywhere; }}
+button:hover {{ border-color: var(--main); }}
+button:focus-visible {{ outline: 3px solid var(--main); outline-offset: 2px; }}
+button strong {{ display: block; color: var(--main); }}
+button.cancel {{ margin: .375rem 0 0; border-color: transparent; color: var(--soft);
+  text-align: center; }}
 """
-_STYLE_HASH: Final = b64encode(hashlib.sha256(_STYLE.encode("ascii")).digest()).decode("ascii")
 
 
 def login_page(
@@ -77,7 +62,7 @@ def login_page(
 <dl>
 <dt>App</dt><dd><code>{escape(request.client_id)}</code></dd>
 <dt>API</dt><dd>{_api(request)}</dd>
-<dt>Scopes</dt><dd>{_scopes(request, known)}</dd>
+{_organization(request)}<dt>Scopes</dt><dd>{_scopes(request, known)}</dd>
 </dl>
 <form method="post" action="{escape(action)}">
 <input type="hidden" name="view" value="{escape(view)}">
@@ -99,31 +84,8 @@ def error_page(sentence: str) -> Response:
 
 
 def _page(title: str, body: str, *, form_action: str, status: int = 200) -> Response:
-    html = f"""\
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title} - local issuer</title>
-<style>{_STYLE}</style>
-</head>
-<body>
-<main>
-{body}</main>
-</body>
-</html>
-"""
-    policy = (
-        f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; "
-        f"form-action {form_action}; frame-ancestors 'none'"
-    )
-    headers = {
-        **NO_TRACE,
-        "content-security-policy": policy,
-        "x-content-type-options": "nosniff",
-    }
-    return HTMLResponse(html, status, headers)
+    inner = f"<main>\n{body}</main>\n"
+    return framed(title, inner, style=_STYLE, form_action=form_action, status=status)
 
 
 def _source(address: str) -> str:
@@ -137,6 +99,13 @@ def _api(request: AuthorizationRequest) -> str:
     if request.audience is None:
         return "none is asked for, so the access token is opaque"
     return f"<code>{escape(request.audience)}</code>"
+
+
+def _organization(request: AuthorizationRequest) -> str:
+    if request.organization is None:
+        return ""
+    name, id_ = request.organization.name, request.organization.id
+    return f"<dt>Organization</dt><dd>{escape(name)} <code>{escape(id_)}</code></dd>\n"
 
 
 def _scopes(request: AuthorizationRequest, defined: Iterable[str]) -> str:

@@ -10,11 +10,11 @@ the `_authz` dialects, and only while RBAC is on: the API takes other combinatio
 says what a tenant then writes.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from atjwt.issuer.api import Api
-from atjwt.issuer.clients import Grant, SubjectType
+from atjwt.issuer.clients import Grant
 from atjwt.issuer.refusal import Refused
 from atjwt.issuer.tokens import OIDC_SCOPES, shows_permissions
 from atjwt.issuer.users import User
@@ -24,19 +24,17 @@ _FREE: Final = OIDC_SCOPES - {"offline_access"}  # there are no refresh tokens
 
 def assigned_to(user: User, api: Api, *, main: bool) -> list[str]:
     """What a user may do at an API. main: whether it is the issuer's first."""
-    own = user.permissions_at.get(api.identifier, user.permissions if main else ())
-    return [name for name in own if name in api.scopes]
+    own = user.permissions_at.get(api.identifier)
+    if own is None:
+        own = (*(user.permissions if main else ()), *user.everywhere_at(api.scopes))
+    return [name for name in dict.fromkeys(own) if name in api.scopes]
 
 
-def granted_to(
-    client_id: str, api: Api, grants: Iterable[Grant], subject_type: SubjectType = "client"
-) -> tuple[str, ...] | None:
-    """What a client may ask for at an API; None: it has no grant there."""
-    wanted = (client_id, api.identifier, subject_type)
-    for grant in grants:
-        if (grant.client_id, grant.audience, grant.subject_type) == wanted:
-            return tuple(name for name in grant.scopes if name in api.scopes)
-    return None
+def granted_by(grant: Grant, api: Api) -> tuple[str, ...]:
+    """What a grant lets a client ask for at its API."""
+    if grant.allow_all_scopes:
+        return api.scopes
+    return tuple(name for name in grant.scopes if name in api.scopes)
 
 
 def shows_rights(api: Api) -> bool:

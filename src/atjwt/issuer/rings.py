@@ -69,10 +69,13 @@ class KeyRings:
         """The published keys as a JWK Set (RFC 7517 section 5), the issuer's algorithm first."""
         return {"keys": [key for ring in self._all() for key in ring.jwks()["keys"]]}
 
+    def stages(self) -> list[tuple[str, str, bool]]:
+        """Key id, stage and whether withdrawn, of every key, the issuer's algorithm first."""
+        return [stage for ring in self._all() for stage in ring.stages()]
+
     def rotate(self) -> str:
-        """Rotates every ring. Returns the kid that signs by the issuer's algorithm from now on."""
-        for ring in self._all():
-            ring.rotate()
+        """Rotates every ring, or none. Returns the kid that signs by the issuer's algorithm then."""
+        KeyRing.rotate_all(self._all())
         return self.main.current.kid
 
     def withdraw(self, kid: str | None = None) -> str:

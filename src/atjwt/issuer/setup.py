@@ -1,25 +1,35 @@
-"""What an issuer begins with: APIs, users, clients, grants. What is not given is built in.
+"""What an issuer begins with: APIs, users, clients, grants. What is not given is built in. There are
+no organizations but those that are given.
 
 APIs      one, with the scopes that the users and the machine have; RBAC is on
 users     a clerk who may read and a manager who may do everything
 clients   a machine and a single-page app, each unless another of its type is given; one for the
           Management API, always
-grants    the built-in machine may do everything at the first API, unless a grant of its own is
-          given; the client for the Management API may do everything there
+grants    the built-in machine may do everything at every API, those made later too, in any
+          organization or none, unless a grant of its own is given; the client for the Management
+          API may do everything there, always
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Self, TypeAlias
 
 from atjwt.errors import ConfigurationError
-from atjwt.issuer.api import MANAGEMENT_SCOPES, scope_names
-from atjwt.issuer.clients import APP, MACHINE, MANAGEMENT, MANAGER, Client, Grant
+from atjwt.issuer.clients import APP, EVERY_API, MACHINE, MANAGER, Client, Grant
 from atjwt.issuer.members import creation_problems, kept_problems
+from atjwt.issuer.organizations import Organization
 from atjwt.issuer.tokens import MACHINE_SCOPES
 from atjwt.issuer.users import USERS, User, checked
 
 AUDIENCE: Final = "https://api.example.com/"
+
+_EVERYTHING: Final = Grant(
+    client_id=MACHINE.client_id,
+    audience=EVERY_API,
+    organization_usage="allow",
+    allow_any_organization=True,
+    allow_all_scopes=True,
+)
 
 Settings: TypeAlias = Mapping[str, object]
 """An API's settings, by the names of the Management API."""
@@ -27,9 +37,11 @@ Settings: TypeAlias = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
-    """APIs, users, clients and grants to begin with; where there are none, the built-in ones.
+    """APIs, users, clients and the rest to begin with; where there are none, the built-in ones.
 
     apis: their settings; the first is the issuer's main API. `read_setup` reads a file.
+    with_organization_names: whether requests may name an organization by its name, and tokens have
+        `org_name` (Auth0's tenant setting `allow_organization_name_in_authentication_api`).
     Raises ConfigurationError: every setting that is wrong.
     """
 
@@ -37,6 +49,8 @@ class Setup:
     users: tuple[User, ...] = ()
     clients: tuple[Client, ...] = ()
     grants: tuple[Grant, ...] = ()
+    organizations: tuple[Organization, ...] = ()
+    with_organization_names: bool = False
 
     def __post_init__(self) -> None:
         problems = [
@@ -58,17 +72,14 @@ class Setup:
         audience: the identifier of the main API; one that is not here is added.
         users: instead of these. Raises ValueError: about the users.
         """
-        people = checked(users if users is not None else self.users or _people(self.apis))
+        people = checked(users if users is not None else self.users or USERS)
         apis = self.apis
-        main = next((api for api in apis if api["identifier"] == audience), None)
-        scopes: Sequence[str] = MACHINE_SCOPES if main is None else scope_names(main)
-        if main is None:
+        if all(api["identifier"] != audience for api in apis):
             apis = (_main_api(audience, people), *apis)
         clients = (*self.clients, *self._missing(), MANAGER)
-        own = Grant(client_id=MACHINE.client_id, audience=audience, scopes=tuple(scopes))
-        every = Grant(client_id=MANAGER.client_id, audience=MANAGEMENT, scopes=MANAGEMENT_SCOPES)
+        is_there = any(client.client_id == MACHINE.client_id for client in clients)
         has_own = any(grant.client_id == MACHINE.client_id for grant in self.grants)
-        grants = (*self.grants, *(() if has_own else (own,)), every)
+        grants = (*self.grants, _EVERYTHING) if is_there and not has_own else self.grants
         return replace(self, apis=apis, users=people, clients=clients, grants=grants)
 
     def _missing(self) -> list[Client]:
@@ -84,19 +95,3 @@ def _main_api(audience: str, users: Iterable[User]) -> Settings:
         "scopes": [{"value": name} for name in dict.fromkeys(names)],
         "enforce_policies": True,
     }
-
-
-def _people(apis: Sequence[Settings]) -> tuple[User, ...]:
-    """The built-in users; at APIs that were given, the clerk may read, the manager do everything."""
-    if not apis:
-        return USERS
-    clerk, manager = USERS
-    every = {str(api["identifier"]): tuple(scope_names(api)) for api in apis}
-    read = {
-        api: tuple(name for name in names if name.startswith("read:"))
-        for api, names in every.items()
-    }
-    return (
-        User(subject=clerk.subject, name=clerk.name, permissions_at=read),
-        User(subject=manager.subject, name=manager.name, permissions_at=every),
-    )

@@ -3,11 +3,14 @@
     [[apis]]      identifier, and any setting of Auth0's resource servers by its name; `scopes` may
                   be a list of names
     [[users]]     subject, name, permissions = { "API identifier" = ["read:orders"] }
-    [[clients]]   client_id, name, type = "machine" or "app"
-    [[grants]]    client_id, audience = "API identifier" or "management", scope = ["read:orders"],
-                  subject_type = "client" or "user"
+    [[clients]]   client_id, name, type = "machine" or "app", agent = "agt_1" if it is linked to one
+    [[grants]]    client_id, audience = "API identifier", "management" or "*" for every API,
+                  scope = ["read:orders"] or allow_all_scopes = true, subject_type = "client" or
+                  "user", organization_usage = "deny", "allow" or "require", allow_any_organization
+    [[organizations]]    id = "org_1", name, members = ["auth0|1"], clients = ["nightly-job"]
 
-What is not in the file is built in. Secrets are not in it: an issuer makes them.
+`allow_organization_name_in_authentication_api = true`, above all sections, lets organizations be
+called by their names. What is not in the file is built in. Secrets are not in it: an issuer makes them.
 """
 
 import os
@@ -18,38 +21,51 @@ from typing import Final, cast
 
 from atjwt.errors import ConfigurationError
 from atjwt.issuer.api import MANAGEMENT_SCOPES, scope_names
-from atjwt.issuer.clients import APP, MACHINE, MANAGEMENT, MANAGER, Client, Grant
+from atjwt.issuer.clients import APP, EVERY_API, MACHINE, MANAGEMENT, MANAGER, Client
+from atjwt.issuer.grant_members import GRANTED, SETTINGS, grant_of
 from atjwt.issuer.members import (
     Check,
     array,
     creation_problems,
+    flag,
     kept_problems,
     one_of,
     text,
 )
+from atjwt.issuer.organizations import Organization
 from atjwt.issuer.setup import AUDIENCE, Setup
 from atjwt.issuer.tokens import MACHINE_SCOPES
-from atjwt.issuer.users import User
+from atjwt.issuer.users import USERS, User
 
 _MAX_SIZE: Final = 1_048_576  # bytes; an ordinary one has about 1,000
 
 _NAME: Final = text(1, 600)
-_SCOPES: Final = array(text(1, 280, r"\S+", " without blanks"))
+_NAMES: Final = "allow_organization_name_in_authentication_api"
 
 
 def _permissions(value: object) -> str | None:
     if not isinstance(value, dict):
         return "is a table of lists, by API identifier"
-    wrong = (why for names in value.values() if (why := _SCOPES(names)))
+    wrong = (why for names in value.values() if (why := GRANTED(names)))
     return next((f"has a list that {why}" for why in wrong), None)
 
 
 _TABLES: Final[Mapping[str, tuple[Mapping[str, Check], Mapping[str, Check]]]] = {
     "users": ({"subject": _NAME, "name": _NAME}, {"permissions": _permissions}),
-    "clients": ({"client_id": _NAME, "type": one_of("machine", "app")}, {"name": _NAME}),
+    "clients": (
+        {"client_id": _NAME, "type": one_of("machine", "app")},
+        {"name": _NAME, "agent": _NAME},
+    ),
     "grants": (
-        {"client_id": _NAME, "audience": _NAME, "scope": _SCOPES},
-        {"subject_type": one_of("client", "user")},
+        {"client_id": _NAME, "audience": _NAME},
+        {"scope": GRANTED, "subject_type": one_of("client", "user"), **SETTINGS},
+    ),
+    "organizations": (
+        {
+            "id": text(5, 64, r"org_[A-Za-z0-9]+", ", org_ and letters and digits"),
+            "name": text(1, 50, r"[a-z0-9][a-z0-9_-]*", ": a-z, 0-9, - and _"),
+        },
+        {"members": array(_NAME), "clients": array(_NAME)},
     ),
 }
 """Section → its required and its optional members."""
@@ -67,7 +83,9 @@ def read_setup(path: str | os.PathLike[str]) -> Setup:
         apis=tuple(sections["apis"]),
         users=tuple(map(_user, sections["users"])),
         clients=tuple(map(_client, sections["clients"])),
-        grants=tuple(map(_grant, sections["grants"])),
+        grants=tuple(map(grant_of, sections["grants"])),
+        organizations=tuple(map(_organization, sections["organizations"])),
+        with_organization_names=document.get(_NAMES) is True,
     )
 
 
@@ -93,10 +111,12 @@ def _sections(
     document: Mapping[str, object],
 ) -> tuple[dict[str, list[dict[str, object]]], list[str]]:
     names = ("apis", *_TABLES)
-    unknown = sorted(document.keys() - set(names))
+    unknown = sorted(document.keys() - {*names, _NAMES})
     problems = [
         f"{name}: there is no such section; there are {', '.join(names)}" for name in unknown
     ]
+    if _NAMES in document and flag(document[_NAMES]):
+        problems.append(f"{_NAMES} is true or false")
     sections: dict[str, list[dict[str, object]]] = {}
     for name in names:
         entries = document.get(name, [])
@@ -108,6 +128,7 @@ def _sections(
         sections[name] = entries
         for number, entry in enumerate(entries):
             wrong = _api_problems(entry) if name == "apis" else _problems(entry, *_TABLES[name])
+            wrong += _grant_problems(entry) if name == "grants" and not wrong else []
             problems += [f"{name}[{number}]: {problem}" for problem in wrong]
     return sections, problems
 
@@ -122,6 +143,13 @@ def _with_scope_tables(entry: dict[str, object]) -> dict[str, object]:
 def _api_problems(entry: Mapping[str, object]) -> list[str]:
     problems = creation_problems(entry)
     return problems or [f"{why}; change one of them" for why in kept_problems(entry)]
+
+
+def _grant_problems(entry: Mapping[str, object]) -> list[str]:
+    every = entry.get("allow_all_scopes") is True
+    if every == bool("scope" in entry):
+        return ["scope or allow_all_scopes = true; give one of them"]
+    return []
 
 
 def _problems(
@@ -155,13 +183,32 @@ def _references(sections: Mapping[str, list[dict[str, object]]]) -> list[str]:
     clients += [c.client_id for c in (MACHINE, APP) if c.type not in types]
     clients += [MANAGER.client_id]
     for number, grant in enumerate(sections["grants"]):
-        if grant["client_id"] not in clients:
-            there = ", ".join(dict.fromkeys(clients))
-            problems.append(f"grants[{number}]: client_id names none of {there}")
-        names = cast("list[str]", grant["scope"])
-        every = {**known, MANAGEMENT: MANAGEMENT_SCOPES}
-        problems += _at(f"grants[{number}]: scope", str(grant["audience"]), names, every)
+        problems += _none_of(f"grants[{number}]: client_id", [grant["client_id"]], clients)
+        if grant["audience"] != EVERY_API:
+            names = cast("list[str]", grant.get("scope", []))
+            every = {**known, MANAGEMENT: MANAGEMENT_SCOPES}
+            problems += _at(f"grants[{number}]: scope", str(grant["audience"]), names, every)
+    return problems + _of_organizations(sections, clients)
+
+
+def _of_organizations(
+    sections: Mapping[str, list[dict[str, object]]], clients: Collection[str]
+) -> list[str]:
+    entries = sections["organizations"]
+    people = [str(user["subject"]) for user in sections["users"]]
+    people = people or [user.subject for user in USERS]
+    problems = _twice("organizations", "id", [str(entry["id"]) for entry in entries])
+    problems += _twice("organizations", "name", [str(entry["name"]) for entry in entries])
+    for number, entry in enumerate(entries):
+        for member, there in (("members", people), ("clients", clients)):
+            names = cast("list[object]", entry.get(member, []))
+            problems += _none_of(f"organizations[{number}]: {member}", names, there)
     return problems
+
+
+def _none_of(place: str, names: Iterable[object], there: Collection[str]) -> list[str]:
+    options = ", ".join(dict.fromkeys(there))
+    return [f"{place} names none of {options}" for name in names if name not in there]
 
 
 def _twice(section: str, member: str, names: list[str], *, skip: int = 0) -> list[str]:
@@ -196,13 +243,14 @@ def _client(entry: Mapping[str, object]) -> Client:
         client_id=client_id,
         name=str(entry.get("name", client_id)),
         type="app" if entry["type"] == "app" else "machine",
+        agent=cast("str | None", entry.get("agent")),
     )
 
 
-def _grant(entry: Mapping[str, object]) -> Grant:
-    return Grant(
-        client_id=str(entry["client_id"]),
-        audience=str(entry["audience"]),
-        scopes=tuple(cast("list[str]", entry["scope"])),
-        subject_type="user" if entry.get("subject_type") == "user" else "client",
+def _organization(entry: Mapping[str, object]) -> Organization:
+    return Organization(
+        id=str(entry["id"]),
+        name=str(entry["name"]),
+        members=tuple(cast("list[str]", entry.get("members", []))),
+        clients=tuple(cast("list[str]", entry.get("clients", []))),
     )

@@ -9,13 +9,14 @@ import json
 import os
 import sqlite3
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import Final, NoReturn
 
 from atjwt.errors import ConfigurationError
-from atjwt.issuer.store import NotKept
+from atjwt.issuer.store import Change, NotKept
 
 _APPLICATION_ID: Final = 0x61746A77  # "atjw"
 _VERSION: Final = 1
@@ -29,6 +30,12 @@ PRAGMA application_id = {_APPLICATION_ID};
 PRAGMA user_version = {_VERSION};
 COMMIT;
 """
+
+_PUT: Final = (
+    "INSERT INTO documents VALUES (?, ?, ?)"
+    " ON CONFLICT (kind, name) DO UPDATE SET body = excluded.body"
+)
+_DROP: Final = "DELETE FROM documents WHERE kind = ? AND name = ?"
 
 _SENTENCES: Final = {
     sqlite3.SQLITE_BUSY: "another process has it; stop that one, or name another file",
@@ -51,7 +58,7 @@ class StateFile:
         self.path = Path(path)
         self._lock = Lock()
         is_new = self._prepare()
-        # Autocommit: every statement is a transaction of its own, done when it returns.
+        # Autocommit: a transaction is one where `write` says so.
         self._connection = sqlite3.connect(
             self.path, timeout=0, isolation_level=None, check_same_thread=False
         )
@@ -71,32 +78,46 @@ class StateFile:
 
     def all(self, kind: str) -> dict[str, dict[str, object]]:
         """The documents of a kind. Raises NotKept; ConfigurationError: one is damaged."""
-        rows = self._run("SELECT name, body FROM documents WHERE kind = ? ORDER BY rowid", (kind,))
+        statement = "SELECT name, body FROM documents WHERE kind = ? ORDER BY rowid"
+        try:
+            with self._lock:
+                rows = self._connection.execute(statement, (kind,)).fetchall()
+        except sqlite3.Error as error:
+            raise NotKept(f"{self.name}: {_why(error)}") from None
         return {name: self._read(body) for name, body in rows}
 
     def put(self, kind: str, name: str, body: Mapping[str, object]) -> None:
         """Keeps a document. Raises NotKept: it could not be, and the one before is there."""
-        self._run(
-            "INSERT INTO documents VALUES (?, ?, ?)"
-            " ON CONFLICT (kind, name) DO UPDATE SET body = excluded.body",
-            (kind, name, json.dumps(body)),
-        )
+        self.write([(kind, name, body)])
 
     def drop(self, kind: str, name: str) -> None:
         """Forgets a document, if there is one. Raises NotKept."""
-        self._run("DELETE FROM documents WHERE kind = ? AND name = ?", (kind, name))
+        self.write([(kind, name, None)])
+
+    def write(self, changes: Iterable[Change]) -> None:
+        """Makes all changes in one transaction. Raises NotKept: none was made."""
+        statements = [
+            (_DROP, (kind, name)) if body is None else (_PUT, (kind, name, json.dumps(body)))
+            for kind, name, body in changes
+        ]
+        try:
+            with self._lock:
+                try:
+                    self._connection.execute("BEGIN")
+                    for statement, values in statements:
+                        self._connection.execute(statement, values)
+                    self._connection.execute("COMMIT")
+                except sqlite3.Error:
+                    with suppress(sqlite3.Error):  # SQLite may have done so itself
+                        self._connection.execute("ROLLBACK")
+                    raise
+        except sqlite3.Error as error:
+            raise NotKept(f"{self.name}: {_why(error)}") from None
 
     def close(self) -> None:
         """Closes the file; another issuer may have it."""
         with self._lock:
             self._connection.close()
-
-    def _run(self, statement: str, values: tuple[str, ...]) -> list[tuple[str, str]]:
-        try:
-            with self._lock:
-                return self._connection.execute(statement, values).fetchall()
-        except sqlite3.Error as error:
-            raise NotKept(f"{self.name}: {_why(error)}") from None
 
     def _prepare(self) -> bool:
         """Makes the file if there is none, and looks at it otherwise. Returns whether it is empty."""

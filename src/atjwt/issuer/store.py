@@ -3,8 +3,11 @@
 In memory, or in one SQLite file that survives a restart (`atjwt.issuer.state_file`).
 """
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Iterable, Mapping
+from typing import Protocol, TypeAlias
+
+Change: TypeAlias = tuple[str, str, Mapping[str, object] | None]
+"""Kind, name and body of a document to keep; with None for a body, it is forgotten."""
 
 
 class NotKept(Exception):
@@ -15,7 +18,7 @@ class NotKept(Exception):
 
 
 class Store(Protocol):
-    """Keeps JSON objects. `put` and `drop` have happened when they return. All raise NotKept."""
+    """Keeps JSON objects. What was changed is kept when a method returns. All raise NotKept."""
 
     @property
     def name(self) -> str:
@@ -29,6 +32,9 @@ class Store(Protocol):
 
     def drop(self, kind: str, name: str) -> None:
         """Forgets a document, if there is one."""
+
+    def write(self, changes: Iterable[Change]) -> None:
+        """Makes all of these changes, or none."""
 
     def close(self) -> None:
         """Lets go of what was opened."""
@@ -53,6 +59,14 @@ class Memory:
     def drop(self, kind: str, name: str) -> None:
         """See `Store`."""
         self._documents.get(kind, {}).pop(name, None)
+
+    def write(self, changes: Iterable[Change]) -> None:
+        """See `Store`."""
+        for kind, name, body in changes:
+            if body is None:
+                self.drop(kind, name)
+            else:
+                self.put(kind, name, body)
 
     def close(self) -> None:
         """See `Store`."""

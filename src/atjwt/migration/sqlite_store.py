@@ -48,12 +48,15 @@ _SCHEMA: Final = (
 )
 
 _ADD_USE: Final = """
-    INSERT INTO uses VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+    INSERT INTO uses VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (hour, service, issuer, audience, profile, permissions, kind, client_id)
+    DO UPDATE SET
     requests = requests + excluded.requests, first = min(first, excluded.first),
     last = max(last, excluded.last), expires = max(expires, excluded.expires),
     lifetime = max(lifetime, excluded.lifetime)"""
 _ADD_REFUSALS: Final = """
-    INSERT INTO refusals VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+    INSERT INTO refusals VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (hour, service, issuer, audience, profile, reason) DO UPDATE SET
     requests = requests + excluded.requests, last = max(last, excluded.last)"""
 _DROP_USE: Final = """
     DELETE FROM uses WHERE (hour, service, issuer, audience, profile, permissions, kind, client_id)
@@ -62,7 +65,8 @@ _DROP_REFUSALS: Final = """
     DELETE FROM refusals WHERE (hour, service, issuer, audience, profile, reason)
     = (?, ?, ?, ?, ?, ?)"""
 _PUT_HEARTBEAT: Final = """
-    INSERT INTO heartbeats VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+    INSERT INTO heartbeats VALUES (?, ?, ?, ?, ?, ?)
+    ON CONFLICT (service, instance, issuer, audience) DO UPDATE SET
     at = excluded.at, body = excluded.body WHERE excluded.at >= at"""
 
 _NOT_WRITABLE: Final = "cannot be written to: make it, and its folder, writable for this process"
@@ -101,6 +105,7 @@ class SqliteStore:
         patience: float = 5,
     ) -> None:
         self.path = Path(path)
+        self._file = self.path.absolute()  # wherever the process goes
         self._clock = clock
         self._most_rows = most_rows
         self._most_bytes = most_bytes
@@ -199,11 +204,11 @@ class SqliteStore:
         return connection
 
     def _has_wal(self) -> bool:
-        return Path(f"{self.path}-wal").exists()
+        return Path(f"{self._file}-wal").exists()
 
     def _connect(self, mode: str) -> sqlite3.Connection:
         return sqlite3.connect(
-            f"{self.path.absolute().as_uri()}?mode={mode}",
+            f"{self._file.as_uri()}?mode={mode}",
             uri=True,
             timeout=self._patience,
             isolation_level=None,  # transactions begin and end where it says so
@@ -211,20 +216,20 @@ class SqliteStore:
 
     def _make(self) -> None:
         try:
-            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+            os.close(os.open(self._file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         except FileExistsError:
             self._look()
         except FileNotFoundError:
             self._refuse("cannot be made: make its folder first")
 
     def _look(self) -> None:
-        if self.path.is_dir():
+        if self._file.is_dir():
             self._refuse("is a folder: name a file in it")
-        if not self.path.exists():
+        if not self._file.exists():
             self._refuse("is not there: has a service with this ledger been started, on this host?")
 
     def _is_empty(self, connection: sqlite3.Connection) -> bool:
-        found: tuple[int] = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        found: tuple[int] = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         return found == (0,)
 
     def _check(self, connection: sqlite3.Connection) -> None:
