@@ -41,12 +41,12 @@ resource_server = ResourceServer(
 
 @requires(scopes=["read:orders"])
 async def orders(request: Request) -> JSONResponse:
-    return JSONResponse({"profile": principal_of(request).profile.name})
+    return JSONResponse({"profile": str(principal_of(request).profile)})
 
 
 @requires(permissions=["read:orders"])
 async def archive(request: Request) -> JSONResponse:
-    return JSONResponse({"profile": principal_of(request).profile.name})
+    return JSONResponse({"profile": str(principal_of(request).profile)})
 
 
 app = Starlette(

@@ -132,19 +132,17 @@ class Traffic:
         turn = 0
         with client() as http:
             while not self._over.wait(self._pause):
-                wanted = {"broken": BROKEN[turn % len(BROKEN)], "scopes": ["read:orders"]}
-                path = self._paths[turn % len(self._paths)]
+                broken, path = BROKEN[turn % len(BROKEN)], self._paths[turn % len(self._paths)]
                 turn += 1
+                wanted = {"broken": broken, "scopes": ["read:orders"]}
                 made = http.post(f"{self._issuer['issuer']}_local/token", json=wanted)
                 response = self._get(http, path, made.raise_for_status().json()["access_token"])
                 with self._lock:
                     if response.status_code == 401:
                         self.repelled += 1
                     else:
-                        answer = Answer(
-                            time.time(), wanted["broken"], path, response.status_code, None
-                        )  # type: ignore[arg-type]
-                        self.let_in.append(answer)
+                        status = response.status_code
+                        self.let_in.append(Answer(time.time(), broken, path, status, None))
 
     def _get(self, http: httpx.Client, path: str, token: str) -> httpx.Response:
         headers = {"authorization": f"Bearer {token}"}

@@ -63,7 +63,7 @@ options:
 """
 
 HEAD = """\
-https://api.example.com/: access_token → rfc9068_profile, switched at 2026-09-21 14:13:20 UTC
+https://api.example.com/: access_token -> rfc9068_profile, switched at 2026-09-21 14:13:20 UTC
 """
 
 WAITED = (

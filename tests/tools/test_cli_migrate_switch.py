@@ -94,8 +94,8 @@ PROPOSED = """\
 API       Orders  https://api.example.com/
 tenant    https://tenant.eu.auth0.com/
 issuer    https://tenant.eu.auth0.com/
-dialect   access_token → rfc9068_profile
-profile   auth0 → rfc9068
+dialect   access_token -> rfc9068_profile
+profile   auth0 -> rfc9068
 lifetime  1 d 00:00:00 (86400 s)
 
   PATCH https://tenant.eu.auth0.com/api/v2/resource-servers/65f0c0ffee65f0c0ffee65f0
@@ -104,7 +104,7 @@ lifetime  1 d 00:00:00 (86400 s)
 """
 
 SWITCHED = """\
-Switched: access_token → rfc9068_profile, read back at 2026-09-21 14:13:21 UTC.
+Switched: access_token -> rfc9068_profile, read back at 2026-09-21 14:13:21 UTC.
 Old tokens live until 2026-09-22 14:14:31 UTC at the latest, as far as is known by now.
 
   next  python -m atjwt migrate drain https://api.example.com/
@@ -239,12 +239,12 @@ def test_undo_leads_back_and_gives_up(desk: Desk) -> None:
     desk("switch", API, "--to", "rfc9068", "--yes")
     code, out, _ = desk("undo", API, "--yes")
     assert (code, desk.tenant.dialect) == (0, "access_token")
-    assert "Switched: rfc9068_profile → access_token, read back at " in out
+    assert "Switched: rfc9068_profile -> access_token, read back at " in out
     desk.ledger.record(step("begun", at=START + 99))
     code, out, _ = desk("undo", API)
     assert code == 0
     assert out.splitlines()[-2:] == [
-        "Recorded: access_token → rfc9068_profile: failed.",
+        "Recorded: access_token -> rfc9068_profile: failed.",
         "What was begun is given up: the API is set to access_token.",
     ]
 
@@ -277,13 +277,13 @@ def test_a_name_does_not_move_the_cursor(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Whatever it holds; and what the output's encoding lacks is written as its escape."""
-    desk.tenant.settings["name"] = "a\x1b[2J\rb"
+    desk.tenant.settings["name"] = "Bestellungen für a\x1b[2J\rb"
     _, out, _ = desk("switch", API, "--to", "rfc9068", "--dry-run")
-    assert out.startswith("API       a\\x1b[2J\\rb  https://")
+    assert out.startswith("API       Bestellungen für a\\x1b[2J\\rb  https://")
     raw = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
     assert main(["migrate", "switch", API, "--to", "rfc9068", "--dry-run"]) == 0
-    assert b"access_token \\u2192 rfc9068_profile" in raw.getvalue()
+    assert b"Bestellungen f\\xfcr a" in raw.getvalue()
     capsys.readouterr()
 
 
@@ -441,7 +441,7 @@ def test_a_change_that_was_made_is_recorded_as_told(desk: Desk, at: str, shown: 
     """The Management API is not asked."""
     code, out, err = desk("switch", API, *AT, "--at", at)
     assert (code, err, desk.tenant.sent) == (0, "", [])
-    first = f"Switched: access_token → rfc9068_profile, as told, at 2026-09-21 {shown} UTC."
+    first = f"Switched: access_token -> rfc9068_profile, as told, at 2026-09-21 {shown} UTC."
     assert out.splitlines()[0] == first
     code, out, _ = desk("undo", API, "--at", "now", "--json")
     facts = json.loads(out)
@@ -521,7 +521,7 @@ def test_as_a_process_against_the_local_issuer(tmp_path: Path) -> None:
         SqliteStore(path).write(Batch(heartbeats=(beat(now, issuer=issuer.issuer),)))
         code, out, err = process(issuer, path, "switch", API, "--to", "rfc9068", "--yes")
         assert (code, err) == (0, "")
-        assert "Switched: access_token → rfc9068_profile, read back at " in out
+        assert "Switched: access_token -> rfc9068_profile, read back at " in out
         assert issuer.dialect == "rfc9068_profile"
         code, out, err = process(issuer, path, "drain", "--no-wait")
         assert (code, err) == (1, "")

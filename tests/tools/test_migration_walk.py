@@ -53,7 +53,7 @@ def claims(token: str) -> dict[str, Any]:
 def last_expiry(traffic: Traffic, client_claim: str) -> int:
     """The latest `exp` among the tokens of one profile that clients were given."""
     issued = map(claims, list(traffic.issued))
-    return max(each["exp"] for each in issued if client_claim in each)
+    return max(int(each["exp"]) for each in issued if client_claim in each)
 
 
 def came(traffic: Traffic, profile: str, since: float) -> int:

@@ -51,7 +51,7 @@ class Display:
         from atjwt.migration.times import when
 
         step, moment = state.step, state.moment
-        self._line(f"{step.audience}: {step.before} → {step.after}, switched at {when(step.at)}")
+        self._line(f"{step.audience}: {step.before} -> {step.after}, switched at {when(step.at)}")
         reason = f"they lived {step.lifetime:.0f} s at the most, {step.margin:.0f} s of margin"
         if moment.longer:
             reason = "tokens were seen that live longer than the settings said"

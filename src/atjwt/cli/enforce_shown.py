@@ -14,7 +14,7 @@ def show_enforcement(found: "Enforcement", say: Saying, *, is_clear: bool) -> No
     from atjwt.migration.times import when
 
     step = found.step
-    say(f"{step.audience}: {step.before} → {step.after}, switched at {when(step.at)}")
+    say(f"{step.audience}: {step.before} -> {step.after}, switched at {when(step.at)}")
     for sentence in found.wrong:
         say(f"in the way: {sentence}")
     for sentence in found.unattested:

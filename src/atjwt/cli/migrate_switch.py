@@ -261,7 +261,7 @@ def _record(arguments: argparse.Namespace, ledger: "Store") -> int:
     step, notes = record_told(told, ledger=ledger, now=now)
     moment = None if step is None else moment_now(ledger, step)
     if step is not None:
-        say(f"Switched: {step.before} → {step.after}, as told, at {when(step.at)}.")
+        say(f"Switched: {step.before} -> {step.after}, as told, at {when(step.at)}.")
     say(*(f"note: {note}" for note in notes))
     if step is not None:
         show_ways(step, moment, arguments, say)

@@ -24,8 +24,8 @@ def show(proposal: "Proposal", management: "ManagementApi", say: Saying) -> None
         "API": f"{proposal.name}  {proposal.api.audience}".strip(),
         "tenant": management.issuer,
         "issuer": proposal.api.issuer,
-        "dialect": f"{before.name} → {after.name}",
-        "profile": f"{before.profile.name} → {after.profile.name}",
+        "dialect": f"{before.name} -> {after.name}",
+        "profile": f"{before.profile.name} -> {after.profile.name}",
         "lifetime": f"{span(proposal.lifetime)} ({proposal.lifetime:.0f} s)",
     }
     say(*(f"{row:8}  {value}" for row, value in rows.items()))
@@ -44,14 +44,14 @@ def show_outcome(
     from atjwt.migration.times import when
 
     for step in outcome.settled:
-        say(f"Recorded: {step.before} → {step.after}: {step.name}.")
+        say(f"Recorded: {step.before} -> {step.after}: {step.name}.")
     if outcome.switched is None:
         given_up = any(step.name == "failed" for step in outcome.settled)
         what = "What was begun is given up: the" if given_up else "Nothing to do: the"
         say(f"{what} API is set to {proposal.after.name}.")
         return
     step = outcome.switched
-    say(f"Switched: {step.before} → {step.after}, read back at {when(step.at)}.")
+    say(f"Switched: {step.before} -> {step.after}, read back at {when(step.at)}.")
     if outcome.changed:
         names = ", ".join(outcome.changed)
         say(f"note: other settings changed meanwhile, by other hands: {names}")
