@@ -13,6 +13,8 @@ from types import ModuleType
 import pytest
 
 import atjwt
+from atjwt import ResourceServer
+from atjwt.migration import ManagementApi
 
 ROOT = Path(__file__).parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
@@ -112,6 +114,13 @@ def test_import_of_the_root() -> None:
     """The root loads no adapter and no web framework."""
     loaded = loaded_by("import atjwt")
     assert not loaded & {"starlette", "fastapi", "httpx", "httpx2", "atjwt.asgi", "atjwt.starlette"}
+
+
+def test_a_signature_shows_no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks for help on a shared screen shows nobody the secrets of the process."""
+    monkeypatch.setenv("AUTH0_CLIENT_SECRET", "s3cret-of-the-process")
+    for what in (ResourceServer.from_env, ManagementApi.from_env):
+        assert "s3cret" not in str(inspect.signature(what))
 
 
 # --- the README ----------------------------------------------------------------------------------

@@ -134,15 +134,15 @@ class ResourceServer:
 
     @classmethod
     def from_env(
-        cls, environ: Mapping[str, str] = os.environ, **settings: Unpack[Settings]
+        cls, environ: Mapping[str, str] | None = None, **settings: Unpack[Settings]
     ) -> "ResourceServer":
-        """A resource server for one Auth0 tenant, configured by the environment.
+        """A resource server for one Auth0 tenant, configured by the environment: the process's own.
 
         AUTH0_DOMAIN: the tenant's domain. AUTH0_AUDIENCE: the API's identifier, or several.
         ATJWT_PROFILES: `auth0`, `rfc9068` or both with a comma; default both.
         settings: the other arguments of `ResourceServer`.
         """
-        audience, issuer = read_environment(environ)
+        audience, issuer = read_environment(os.environ if environ is None else environ)
         return cls(audience=audience, issuers=[issuer], **settings)
 
     async def verify(self, token: str | bytes) -> Principal:

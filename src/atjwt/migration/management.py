@@ -97,11 +97,13 @@ class ManagementApi:
         return f"ManagementApi({self.issuer!r})"
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] = os.environ) -> "ManagementApi":
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> "ManagementApi":
         """With AUTH0_DOMAIN, and AUTH0_CLIENT_ID with AUTH0_CLIENT_SECRET or AUTH0_MANAGEMENT_TOKEN.
 
+        environ: by default the process's own.
         Raises ConfigurationError: one is not set.
         """
+        environ = os.environ if environ is None else environ
         domain, token = environ.get("AUTH0_DOMAIN"), environ.get("AUTH0_MANAGEMENT_TOKEN")
         missing = [] if domain else ["AUTH0_DOMAIN: set this environment variable"]
         if not token:
