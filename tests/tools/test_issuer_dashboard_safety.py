@@ -251,7 +251,7 @@ def test_what_others_wrote_is_only_text(text: str) -> None:
         scope = {"value": "".join(value.split()), "description": value}
         setup = Setup(
             apis=(
-                {"identifier": identifier, "name": re.sub(r"[<>]", "", whole), "scopes": [scope]},
+                {"identifier": identifier, "name": re.sub(r"[<>]", "", value), "scopes": [scope]},
             )
         )
         users = [User(subject="auth0|1", name=value)]
