@@ -134,8 +134,9 @@ def test_a_file_from_another_port_gives_nobody_the_management_api(path: Path, ki
     identifier = "http://127.0.0.1:9500/api/v2/"
     with _run(path):
         pass
-    grant = {"client_id": "local-machine", "audience": identifier, "allow_all_scopes": True}
-    body = grant if kind == "grant" else {"identifier": identifier, "signing_alg": "ES256"}
+    body: dict[str, object] = {"identifier": identifier, "signing_alg": "ES256"}
+    if kind == "grant":
+        body = {"client_id": "local-machine", "audience": identifier, "allow_all_scopes": True}
     _put(path, kind, body)
     with pytest.raises(ConfigurationError, match="is reserved; name another file"):
         LocalIssuer(issuer="http://127.0.0.1:9500/", state=path)
