@@ -156,9 +156,9 @@ def test_a_dialect_for_an_api_that_is_gone_is_told(path: Path) -> None:
     with _run(path) as (_, client):
         client.delete(_at(API))
     with pytest.raises(ConfigurationError, match="the main API was removed"):
-        LocalIssuer(issuer=BASE, state=path, dialect="rfc9068_profile")
-    with _run(path) as (issuer, _):
-        assert issuer.dialect == "access_token"
+        LocalIssuer(issuer=BASE, state=path, dialect="rfc9068_profile", algorithm="EdDSA")
+    with closing(LocalIssuer(issuer=BASE, state=path)) as issuer:
+        assert (issuer.dialect, issuer.algorithm) == ("access_token", "ES256")
 
 
 def _put(path: Path, kind: str, body: dict[str, object]) -> None:

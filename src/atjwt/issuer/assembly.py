@@ -55,12 +55,12 @@ def build_authority(plan: Plan, store: Store) -> Authority:
     audience, algorithm = _remembered(plan, store)
     setup = plan.setup.completed(audience=audience, users=plan.users)
     keys, faults = KeyRings(algorithm, store), Switchboard()
-    store.put(_KIND, "main", {"audience": audience, "algorithm": algorithm})
     grants = Grants(store, management=management_audience(plan.issuer))
     apis = Apis(store, issuer=plan.issuer, algorithm=algorithm, grants=grants, prepare=keys.prepare)
     apis.begin(setup.apis)
     _insist(apis, audience, plan)
     grants.begin(setup.grants, [api.identifier for api in apis.all() if not api.is_system])
+    store.put(_KIND, "main", {"audience": audience, "algorithm": algorithm})
     apis.settle()
     for api in apis.all():
         keys.signer_for(api)  # so that all keys are published before the first token

@@ -50,15 +50,14 @@ class Difference:
 class Sample:
     """A token, its parts, how it differs from one of the other profile, how to get one.
 
-    command: a curl command, and what is to be known about it; None: a user gets such a token by
-        logging in, and by no other way.
+    command: a curl command, and what is to be known about it.
     """
 
     token: str = field(repr=False)
     header: Part
     claims: Part = field(repr=False)
     differences: tuple[Difference, ...] = field(repr=False)
-    command: tuple[str, str] | None = field(repr=False)
+    command: tuple[str, str] = field(repr=False)
 
     def marked(self, part: str) -> set[str]:
         """The names of the members of a part that the other profile writes differently."""
@@ -148,13 +147,9 @@ def _shown(name: str, part: Part) -> str | None:
     return name if name == "jti" else f"{name}: {json.dumps(part[name])}"
 
 
-def _command(
-    authority: Authority, api: Api, caller: Caller, claims: Part
-) -> tuple[str, str] | None:
+def _command(authority: Authority, api: Api, caller: Caller, claims: Part) -> tuple[str, str]:
     if caller.subject is None:
         return _by_secret(authority, api, caller), "CLIENT_SECRET is printed at the issuer's start."
-    if api.signing_alg != authority.keys.algorithm:
-        return None
     dialect = api.dialect
     if shows_permissions(dialect) and not shows_rights(api):
         dialect = "rfc9068_profile" if is_rfc9068(dialect) else "access_token"
