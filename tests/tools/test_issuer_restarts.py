@@ -2,6 +2,8 @@
 
 import os
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -232,6 +234,39 @@ def test_a_start_that_was_killed_locks_nothing(path: Path) -> None:
         secret = issuer.client_secret
     with _run(path) as (issuer, _):
         assert issuer.client_secret == secret
+
+
+KILLED = """
+import os, sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+connection.execute(f"PRAGMA cache_size = {sys.argv[2]}")
+connection.execute("BEGIN EXCLUSIVE")
+connection.execute("CREATE TABLE documents (kind TEXT)")
+for _ in range(100):
+    connection.execute("INSERT INTO documents VALUES (?)", ("x" * 3_000,))
+os._exit(0)
+"""
+
+
+@pytest.mark.parametrize("cache", ["1", "1000"], ids=["pages written", "nothing written"])
+def test_a_process_that_was_killed_locks_nothing(path: Path, cache: str) -> None:
+    """In the middle of making the file, with its journal beside it, whatever was written till then."""
+    path.touch(0o600)
+    subprocess.run([sys.executable, "-c", KILLED, str(path), cache], check=True, timeout=30)
+    assert path.with_name(f"{path.name}-journal").exists()
+    assert (path.stat().st_size > 0) == (cache == "1")
+    with _run(path) as (issuer, _):
+        assert _status(issuer) == 200
+
+
+def test_a_file_of_zeros_is_left_alone(path: Path) -> None:
+    """Without a journal it is no database, and nothing is written to it."""
+    path.write_bytes(bytes(8_192))
+    path.chmod(0o600)
+    with pytest.raises(ConfigurationError, match="state file"):
+        StateFile(path)
+    assert path.read_bytes() == bytes(8_192)
 
 
 def test_a_database_of_another_program_is_not_new_for_being_empty(path: Path) -> None:

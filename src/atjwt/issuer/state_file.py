@@ -140,7 +140,8 @@ class StateFile:
         with self.path.open("rb") as file:
             beginning = file.read(len(_MAGIC))
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-        if beginning not in {b"", _MAGIC}:
+        # Zeros: its making was interrupted, and SQLite has a journal to roll that back by.
+        if beginning not in {b"", _MAGIC, bytes(len(_MAGIC))}:
             self._refuse("it is a file of something else; name another one")
         if os.name == "posix" and mode & 0o077:
             self._refuse("others may read it, and keys are in it; say chmod 600 to it")
