@@ -30,7 +30,7 @@ def told_of_settings(api: Api, done: Iterable[str]) -> list[str]:
 def changed_meanwhile(api: Api) -> str:
     """What is said to who saves what they chose before somebody else changed the settings."""
     now = f"{_dialect(api)} {_rbac(api)} {_SETTINGS['token_lifetime'](api)}"
-    return f"The settings were changed since this page was shown. {now} Save again to change them."
+    return f"The settings were changed since this page was shown. {now} Save to set what the form says."
 
 
 def told_of_keys(kid: str, done: Iterable[str]) -> list[str]:
