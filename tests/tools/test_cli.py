@@ -304,11 +304,13 @@ def test_other_hosts_are_refused(host: str, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_a_port_in_use_is_said(capsys: pytest.CaptureFixture[str]) -> None:
-    """Exit code 1 and the system's own word for it."""
+    """Exit code 1 and the system's own word for it, which names host and port no second time."""
     with create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert main(["issuer", "--port", str(port)]) == 1
-    assert f"cannot listen on port {port} of 127.0.0.1: " in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert f"cannot listen on port {port} of 127.0.0.1: " in told
+    assert (told.count("127.0.0.1"), told.count(str(port))) == (1, 1)
 
 
 @pytest.mark.parametrize(

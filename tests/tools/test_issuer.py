@@ -159,11 +159,11 @@ def test_the_variants_can_be_had(
     assert {name: claims.get(name, REMOVE) for name in expected} == expected
 
 
-def test_an_agent_acts_through_its_client(issuer: LocalIssuer) -> None:
-    """The outermost `act.sub` is the client id, as Auth0's page about agents has it."""
+def test_nobody_acts_for_an_agent(issuer: LocalIssuer) -> None:
+    """It is the subject; `act` is of tokens in which it acts for somebody else (RFC 8693 4.1)."""
     claims = issuer.claims(kind="agent", dialect="access_token")
-    assert claims["act"] == {"sub": claims["azp"], "sub_profile": "ai_agent"}
-    assert claims["sub_profile"] == "ai_agent"
+    assert "act" not in claims
+    assert (claims["sub_profile"], claims["client_profile"]) == ("ai_agent", "service ai_agent")
 
 
 def test_token_ids_are_new_and_22_characters(issuer: LocalIssuer) -> None:

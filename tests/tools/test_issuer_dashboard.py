@@ -6,7 +6,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from atjwt.issuer import LocalIssuer, Setup
-from tools.dashboard import HOME, REGISTER, Page, api_of, get, path_of, save
+from tools.dashboard import HOME, LAB, REGISTER, Page, api_of, get, path_of, save
 from tools.login import API, BASE
 
 NOW = 1_790_000_000
@@ -185,11 +185,21 @@ def test_saving_what_is_there_changes_nothing(issuer: LocalIssuer, client: TestC
     assert "token_dialect" not in before
 
 
-def test_a_link_can_only_say_what_is_so(issuer: LocalIssuer, client: TestClient) -> None:
-    """The sentences are of a table, and read off the settings; words that are not in it are silent."""
-    page = get(client, f"{path_of(issuer)}?done=token_dialect&done=You+won&done=%3Cscript%3E")
-    assert "New tokens are in the Auth0 profile, without permissions." in page.text
-    assert "You won" not in page.text
+@pytest.mark.parametrize(
+    "word", ["deleted", "clear", "fault", "rotated", "withdrawn", "registered", "token_dialect"]
+)
+def test_a_link_can_say_nothing(issuer: LocalIssuer, client: TestClient, word: str) -> None:
+    """What was done is told to who did it, and to nobody whom another page sends there."""
+    for path in (HOME, LAB, path_of(issuer)):
+        page = get(client, f"{path}?done={word}")
+        assert not any(attributes.get("role") == "status" for _, attributes in page.elements)
+
+
+def test_what_was_done_is_told_once(issuer: LocalIssuer, client: TestClient) -> None:
+    """The page that a browser is led to says it; the same page, loaded again, is silent."""
+    answer = save(client, path_of(issuer), token_lifetime="60")
+    assert "New tokens live for 60 seconds." in Page(answer).text
+    assert "New tokens live" not in get(client, str(answer.url)).text
 
 
 @pytest.mark.parametrize("text", ["", "-1", "2592001", "1e3", "60 s", "\u0661", "9" * 5000])

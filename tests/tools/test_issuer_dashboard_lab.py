@@ -66,9 +66,9 @@ def test_each_endpoint_offers_the_faults_that_it_has(
 @pytest.mark.parametrize(
     ("typed", "field", "sentence"),
     [
-        ({"slow": "soon"}, "slow", "slow is a number of seconds, 0 or more"),
-        ({"slow": "-1"}, "slow", "slow is a number of seconds, 0 or more"),
-        ({"drip": "nan"}, "drip", "drip is a number of seconds, 0 or more"),
+        ({"slow": "soon"}, "slow", "slow is a number of seconds from 0 to 86400"),
+        ({"slow": "-1"}, "slow", "slow is a number of seconds from 0 to 86400"),
+        ({"drip": "nan"}, "drip", "drip is a number of seconds from 0 to 86400"),
         ({"kind": "down", "status": "200"}, "status", "status is an HTTP status from 400 to 599"),
         ({"kind": "down", "retry_after": "x"}, "retry_after", "retry_after is a whole number"),
         ({"kind": "status"}, "kind", "kind is one of down, hang"),

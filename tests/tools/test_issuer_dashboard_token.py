@@ -152,15 +152,18 @@ def test_the_command_heeds_that_rbac_is_off() -> None:
 
 
 def test_an_api_may_sign_by_another_algorithm(issuer: LocalIssuer, client: TestClient) -> None:
-    """Its keys are published before its first token; there is no command, which would sign otherwise."""
+    """Its keys are published before its first token, and the command's token is signed so too."""
     form = get(client, REGISTER).form(REGISTER)
     client.follow_redirects = False
     form.send(client, name="Shop", identifier="urn:shop", signing_alg="RS256")
     keys = [key["kid"] for key in issuer.jwks()["keys"] if key["alg"] == "RS256"]
     page = get(client, path_of(issuer, "urn:shop"))
-    assert parts_of(page.area("token"))[0] == {"alg": "RS256", "typ": "JWT", "kid": keys[0]}
-    with pytest.raises(KeyError):
-        page.area("command")
+    command = shlex.split(page.area("command"))
+    answer = client.post(
+        command[2], content=command[6], headers={"content-type": "application/json"}
+    )
+    for token in (page.area("token"), answer.json()["access_token"]):
+        assert parts_of(token)[0] == {"alg": "RS256", "typ": "JWT", "kid": keys[0]}
 
 
 def test_without_a_grant_there_is_no_token(issuer: LocalIssuer, client: TestClient) -> None:

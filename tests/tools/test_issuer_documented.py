@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -22,6 +23,7 @@ curl --request PATCH \\
   --header 'content-type: application/json' \\
   --data '{"token_dialect": "rfc9068_profile"}'
 """
+README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +72,20 @@ def _is_switched(facts: dict[str, Any], answer: dict[str, Any]) -> bool:
     return claims == ("rfc9068_profile", facts["audience"]) and "ImF0K2p3dCI" in header
 
 
+def _run(text: str, **variables: str) -> str:
+    """What shell commands print."""
+    ended = subprocess.run(
+        ["sh", "-c", text],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env={**os.environ, "NO_PROXY": "*", **variables},
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_the_documented_curl_works(facts: dict[str, Any], management: httpx.Client) -> None:
     """Word for word but for scheme, host and placeholders; the answer is the whole API."""
@@ -77,16 +93,19 @@ def test_the_documented_curl_works(facts: dict[str, Any], management: httpx.Clie
     text = REQUEST.replace("https://{yourDomain}", origin)
     text = text.replace("API_ID", _id(facts, management))
     text = text.replace("Bearer MGMT_API_ACCESS_TOKEN", management.headers["authorization"])
-    ended = subprocess.run(
-        ["sh", "-c", text],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        env={**os.environ, "NO_PROXY": "*"},
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stderr
-    assert _is_switched(facts, json.loads(ended.stdout))
+    assert _is_switched(facts, json.loads(_run(text)))
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_readmes_requests_work(facts: dict[str, Any], management: httpx.Client) -> None:
+    """Pasted one after the other: a token, the API's id, the change of its dialect."""
+    blocks = [block.partition("```")[0] for block in README.split("```sh\n")[1:]]
+    first = next(n for n, block in enumerate(blocks) if "MGMT_API_ACCESS_TOKEN=$(" in block)
+    text = "\n".join(blocks[first : first + 2])
+    text = text.replace("http://127.0.0.1:9400/", facts["issuer"])
+    text = text.replace("$(python ", f"$({sys.executable} ")
+    told = _run(text, CLIENT_SECRET=facts["management_client_secret"])
+    assert _is_switched(facts, json.loads(told))
 
 
 def test_the_same_by_httpx(facts: dict[str, Any], management: httpx.Client) -> None:

@@ -8,7 +8,7 @@ from joserfc import jwt
 from starlette.testclient import TestClient
 
 from atjwt.errors import Reason
-from atjwt.issuer import Dialect
+from atjwt.issuer import Dialect, Setup
 from atjwt.issuer.broken import NOT_BY_A_TOKEN
 from atjwt.testing import LocalIssuer
 from tools.second_opinion import key_set, parts_of
@@ -123,11 +123,48 @@ def test_bad_client_credentials_are_401(client: TestClient, header: str) -> None
 
 
 def test_half_a_surrogate_pair_is_nobodys_secret(client: TestClient) -> None:
-    """JSON can spell text that UTF-8 cannot; it is refused like any other secret."""
+    """JSON can spell text that UTF-8 cannot; such a body is refused before anything is compared."""
     body = (
         b'{"grant_type":"client_credentials","client_id":"local-machine","client_secret":"\\ud800"}'
     )
-    assert client.post("/oauth/token", content=body, headers=JSON).status_code == 401
+    answer = client.post("/oauth/token", content=body, headers=JSON)
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+
+
+def test_two_headers_name_two_clients(client: TestClient, issuer: LocalIssuer) -> None:
+    """One method per request (RFC 6749 section 2.3), and one client: never the first that fits."""
+    name, secret = issuer.client_id, issuer.client_secret
+    good = f"Basic {b64encode(f'{name}:{secret}'.encode()).decode()}"
+    sent = {"grant_type": "client_credentials"}
+    for headers, fields in (
+        ([good, good], sent),
+        ([good], sent | {"client_id": issuer.management_client_id}),
+    ):
+        pairs = [("authorization", header) for header in headers]
+        answer = client.post("/oauth/token", data=fields, headers=pairs)
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+    answer = client.post(
+        "/oauth/token", data=sent | {"client_id": name}, headers={"authorization": good}
+    )
+    assert answer.status_code == 200
+
+
+def test_any_token_is_as_its_api_is_set() -> None:
+    """Dialect, lifetime and algorithm are those of the API that it is for, unless it says its own."""
+    stock = {"identifier": "urn:stock", "token_dialect": "rfc9068_profile", "token_lifetime": 60}
+    setup = Setup(apis=({"identifier": API}, {**stock, "signing_alg": "HS256"}))
+    issuer = LocalIssuer(issuer=BASE, algorithm="ES256", setup=setup)
+    client = TestClient(issuer.app, base_url=BASE)
+    for body, expected in (
+        ({}, ("JWT", "ES256", 86_400)),
+        ({"audience": "urn:stock"}, ("at+jwt", "HS256", 60)),
+        ({"audience": ["urn:stock", "urn:x"]}, ("at+jwt", "HS256", 60)),
+        ({"audience": "urn:stock", "dialect": "access_token", "lifetime": 5}, ("JWT", "HS256", 5)),
+        ({"audience": "urn:nobodys"}, ("JWT", "ES256", 86_400)),
+    ):
+        token = client.post("/_local/token", json=body).json()["access_token"]
+        header, claims = parts_of(token)
+        assert (header["typ"], header["alg"], claims["exp"] - claims["iat"]) == expected
 
 
 def test_the_token_endpoint_can_be_down(client: TestClient, issuer: LocalIssuer) -> None:
@@ -140,14 +177,14 @@ def test_the_token_endpoint_can_be_down(client: TestClient, issuer: LocalIssuer)
 
 def test_the_control_surface_issues_any_token(client: TestClient, issuer: LocalIssuer) -> None:
     """The arguments of `token` as JSON; the dialect is the API's unless it is named."""
-    body = {"kind": "agent", "client_id": "c", "scopes": ["a"], "lifetime": 60, "remove": ["act"]}
+    body = {"kind": "agent", "client_id": "c", "scopes": ["a"], "lifetime": 60, "remove": ["exp"]}
     body |= {"audience": ["x"], "claims": {"n": None}, "header": {"x": 1}, "subject": "s"}
     body |= {"permissions": ["p"]}
     header, claims = parts_of(client.post("/_local/token", json=body).json()["access_token"])
     assert (header["typ"], header["x"]) == ("JWT", 1)
     assert (claims["sub"], claims["azp"], claims["scope"], claims["aud"]) == ("s", "c", "a", ["x"])
     assert claims["n"] is None
-    assert "act" not in claims
+    assert "exp" not in claims
     answer = client.post("/_local/token", json={"dialect": "rfc9068_profile", "audience": "y"})
     header, claims = parts_of(answer.json()["access_token"])
     assert (header["typ"], claims["aud"][0]) == ("at+jwt", "y")

@@ -14,6 +14,7 @@ from atjwt.issuer.members import (
     kept_problems,
     stored_problems,
 )
+from atjwt.issuer.rings import KeyRings
 from atjwt.issuer.store import Memory, Store
 
 KEY = {"alg": "RSA-OAEP-256", "pem": "x"}
@@ -227,7 +228,13 @@ def test_a_key_for_encryption_is_shown_by_its_thumbprint() -> None:
 def _apis(store: Store | None = None) -> Apis:
     store = store or Memory()
     grants = Grants(store, management="https://issuer.test/api/v2/")
-    return Apis(store, issuer="https://issuer.test/", algorithm="RS256", grants=grants)
+    return Apis(
+        store,
+        issuer="https://issuer.test/",
+        algorithm="RS256",
+        grants=grants,
+        prepare=KeyRings("RS256", store).prepare,
+    )
 
 
 def test_a_change_leaves_the_rest_alone() -> None:

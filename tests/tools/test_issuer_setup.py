@@ -126,6 +126,10 @@ permissions = ["read:orders"]
 subject = "u"
 name = "u"
 permissions = { a = ["b c"] }
+[[users]]
+subject = "v"
+name = "v"
+permissions = { a = "read" }
 [[clients]]
 client_id = "c"
 type = "robot"
@@ -144,6 +148,7 @@ client_secret = "s3cret"
         "users[0]: permissions is a table of lists, by API identifier",
         "users[1]: permissions has a list that has an item, [0], that is a string of 1 to 280"
         " characters without blanks",
+        "users[2]: permissions is a table of lists, by API identifier",
         "clients[0]: client_secret means nothing here; there are client_id, type, name, agent",
         "clients[0]: type is one of machine, app",
         "grants: write each of them under [[grants]]",
@@ -184,18 +189,42 @@ scope = ["write"]
 client_id = "c"
 audience = "management"
 scope = ["read:orders"]
+[[grants]]
+client_id = "c"
+audience = "nowhere"
+scope = []
+[[grants]]
+client_id = "c"
+audience = "management"
+scope = []
 """,
     ) == [
         "apis[1]: identifier is taken; give another one",
         "users[1]: subject is taken; give another one",
         "clients[0]: client_id is taken; give another one",
         "clients[2]: client_id is taken; give another one",
+        "grants[3]: there is one for this client, audience and subject_type; join the two",
         "users[0]: permissions: a defines no scope 'write'; add it to the API's",
         "users[0]: permissions: no API has the identifier 'b'; there are a",
         "grants[0]: client_id names none of local-management, c",
         "grants[0]: scope: a defines no scope 'write'; add it to the API's",
         "grants[1]: scope: management defines no scope 'read:orders'; add it to the API's",
+        "grants[2]: audience: no API has the identifier 'nowhere'; there are a, management",
     ]
+
+
+@pytest.mark.parametrize(
+    ("client_id", "type_"), [("local-machine", "app"), ("local-app", "machine")]
+)
+def test_a_client_is_not_called_as_a_built_in_one_beside_it(
+    path: Path, client_id: str, type_: str
+) -> None:
+    """The one of the other type is there too; with a client of its type it is not."""
+    entry = f'[[clients]]\nclient_id = "{client_id}"\ntype = "{type_}"\n'
+    assert _problems(path, entry) == ["clients[0]: client_id is taken; give another one"]
+    other = "machine" if type_ == "app" else "app"
+    path.write_text(f'{entry}[[clients]]\nclient_id = "c"\ntype = "{other}"\n', "utf-8")
+    assert len(read_setup(path).clients) == 2
 
 
 def test_agents_and_organizations_are_in_the_file(path: Path) -> None:
@@ -318,6 +347,7 @@ name = "shop"
         (b"\xff", "it is not UTF-8; save it as UTF-8"),
         (b"#" * 1_048_577, "it is longer than 1048576 bytes; shorten it"),
         ("a = " + "[" * 5_000, "it is nested too deep"),
+        ("a = " + "9" * 5_000, "a number in it is too long; shorten it"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_told(path: Path, text: str | bytes, problem: str) -> None:

@@ -121,7 +121,8 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         listener = _listen(host, arguments.port)
     except OSError as error:
-        return _fail(1, f"cannot listen on port {arguments.port} of {host}: {error.strerror}")
+        why = str(error.strerror).partition(" (")[0]  # what follows says host and port again
+        return _fail(1, f"cannot listen on port {arguments.port} of {host}: {why}")
     with listener:
         address, port = listener.getsockname()[:2]
         if not is_loopback(address):  # a resolver may say anything about a name

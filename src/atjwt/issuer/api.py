@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final, cast
 
+from atjwt.issuer.clients import EVERY_API, MANAGEMENT
+from atjwt.issuer.loopback import loopback_origin
 from atjwt.issuer.tokens import Dialect
 
 MANAGEMENT_SCOPES: Final = (
@@ -163,6 +165,17 @@ def management_audience(issuer: str) -> str:
     return f"{issuer.rstrip('/')}/api/v2/"
 
 
+def is_reserved(identifier: str, issuer: str) -> bool:
+    """Whether an identifier means something to this issuer, or to one on another port.
+
+    A state file may be used on another port next time, and what was an API's would be the
+    Management API's then. `management` and `*` are words of a setup's grants.
+    """
+    own = {management_audience(issuer), f"{issuer.rstrip('/')}/userinfo", MANAGEMENT, EVERY_API}
+    is_local = loopback_origin(identifier) is not None
+    return identifier in own or (is_local and identifier.endswith(("/api/v2/", "/userinfo")))
+
+
 def _what(scope: str) -> str:
     return scope.replace(":", " ").replace("_", " ").title()
 
@@ -171,7 +184,7 @@ def _without_pem(encryption: object) -> dict[str, object]:
     # A recorded answer shows the key's name, algorithm and thumbprint, and never the key.
     key = cast("dict[str, dict[str, str]]", encryption)["encryption_key"]
     shown = {name: value for name, value in key.items() if name != "pem"}
-    thumbprint = sha256(key["pem"].encode("utf-8", "surrogatepass")).hexdigest()
+    thumbprint = sha256(key["pem"].encode("utf-8")).hexdigest()
     return {
         "format": "compact-nested-jwe",
         "encryption_key": {**shown, "thumbprint_sha256": thumbprint},

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
+from atjwt.errors import ConfigurationError
 from atjwt.issuer.api import management_audience
 from atjwt.issuer.apis import Apis
 from atjwt.issuer.authority import Authority
@@ -54,12 +55,12 @@ def build_authority(plan: Plan, store: Store) -> Authority:
     audience, algorithm = _remembered(plan, store)
     setup = plan.setup.completed(audience=audience, users=plan.users)
     keys, faults = KeyRings(algorithm, store), Switchboard()
-    store.put(_KIND, "main", {"audience": audience, "algorithm": algorithm})
     grants = Grants(store, management=management_audience(plan.issuer))
-    apis = Apis(store, issuer=plan.issuer, algorithm=algorithm, grants=grants)
+    apis = Apis(store, issuer=plan.issuer, algorithm=algorithm, grants=grants, prepare=keys.prepare)
     apis.begin(setup.apis)
     _insist(apis, audience, plan)
     grants.begin(setup.grants, [api.identifier for api in apis.all() if not api.is_system])
+    store.put(_KIND, "main", {"audience": audience, "algorithm": algorithm})
     apis.settle()
     for api in apis.all():
         keys.signer_for(api)  # so that all keys are published before the first token
@@ -103,6 +104,11 @@ def _text(kept: Mapping[str, object], name: str) -> str | None:
 def _insist(apis: Apis, audience: str, plan: Plan) -> None:
     """Makes the main API what was asked for in so many words, whatever the store remembers."""
     main = apis.of_audience(audience)
+    if main is None and plan.dialect is not None:
+        raise ConfigurationError([
+            "the main API was removed, and cannot be given a dialect; leave the dialect out and make"
+            " the API again, or name another audience"
+        ])  # fmt: skip
     asked: dict[str, object] = {"token_dialect": plan.dialect}
     settings = (api for api in plan.setup.apis if api["identifier"] == audience)
     if not any("signing_alg" in api for api in settings):  # its own, whatever the issuer's is

@@ -24,6 +24,7 @@ from atjwt.issuer.authorization_request import (
 )
 from atjwt.issuer.bodies import media_type, parameters, read_body
 from atjwt.issuer.clients import Client
+from atjwt.issuer.form_origin import foreign_origin
 from atjwt.issuer.once import OnceOnly
 from atjwt.issuer.page_frame import NO_TRACE
 from atjwt.issuer.pages import error_page, login_page
@@ -93,9 +94,9 @@ class AuthorizationEndpoint:
     async def answer(self, request: Request) -> Response:
         """Takes the click on the page and sends the user back to the client, with a code or no."""
         self._authority.wellknown.count(request.scope["path"])
-        # A browser says whose page a form was on. What says nothing has only the one-time value.
-        if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
-            return error_page("The answer came from a page of another site.")
+        elsewhere = foreign_origin(request)
+        if elsewhere is not None:
+            return error_page(f"The answer came from a page of another {elsewhere}.")
         try:
             sent = parameters(await read_body(request), media_type(request))
         except ValueError:

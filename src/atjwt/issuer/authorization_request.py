@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from atjwt.issuer.loopback import loopback_origin
 from atjwt.issuer.organizations import Organization, Organizations
@@ -22,6 +22,7 @@ Asked: TypeAlias = Mapping[str, Sequence[str]]
 _MAX_QUERY: Final = 8_192  # bytes; an ordinary request has about 500
 _CHALLENGE: Final = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)  # a SHA-256 hash in base64url
 _SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749 section 3.3
+_ANSWERED: Final = frozenset({"code", "state", "iss", "error", "error_description", "error_uri"})
 _ONCE: Final = (
     *("response_type", "response_mode", "scope", "state", "nonce", "prompt", "audience"),
     *("organization", "code_challenge", "code_challenge_method", "request", "request_uri"),
@@ -96,6 +97,11 @@ def return_address(asked: Asked, *, client_id: str, issuer: str) -> ReturnAddres
         raise Unanswerable(
             "redirect_uri is missing, or is not an http or https URL of a loopback host "
             "(localhost, 127.0.0.1, [::1]) without user name and fragment."
+        )
+    names = {name for name, _ in parse_qsl(urlsplit(redirect_uri).query, keep_blank_values=True)}
+    if names & _ANSWERED:
+        raise Unanswerable(
+            f"redirect_uri has a parameter that the answer brings: {', '.join(sorted(_ANSWERED))}."
         )
     return ReturnAddress(redirect_uri, _only(asked, "state"), issuer)
 

@@ -3,22 +3,23 @@
 The sentences never repeat what was sent.
 """
 
-import json
-from typing import Final, NoReturn
+from typing import Final
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
+from atjwt.issuer.json_text import parse_json
+
 _MAX_BODY: Final = 65_536  # bytes; the longest that is meant here is some claims for one token
 
 
-async def read_body(request: Request) -> bytes:
-    """The whole body. Raises ValueError: it is too long."""
+async def read_body(request: Request, most: int = _MAX_BODY) -> bytes:
+    """The whole body. most: bytes. Raises ValueError: it is longer."""
     body = bytearray()
     async for piece in request.stream():
         body += piece
-        if len(body) > _MAX_BODY:
-            raise ValueError(f"the body is longer than {_MAX_BODY} bytes")
+        if len(body) > most:
+            raise ValueError(f"the body is longer than {most} bytes")
     return bytes(body)
 
 
@@ -29,14 +30,7 @@ def media_type(request: Request) -> str:
 
 def json_object(body: bytes) -> dict[str, object]:
     """One JSON object. Raises ValueError."""
-    try:
-        value = json.loads(body, object_pairs_hook=_members, parse_constant=_not_a_number)
-    except UnicodeDecodeError:
-        raise ValueError("the body is not UTF-8") from None
-    except json.JSONDecodeError:
-        raise ValueError("the body is not JSON") from None
-    except RecursionError:
-        raise ValueError("the body is nested too deep") from None
+    value = parse_json(body)
     if isinstance(value, dict):
         return value
     raise ValueError("the body is not a JSON object")
@@ -65,14 +59,3 @@ def parameters(body: bytes, media: str) -> dict[str, str]:
     if len(dict(pairs)) != len(pairs):
         raise ValueError("a parameter is given more than once")
     return {name: value for name, value in pairs if value}
-
-
-def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("a member is given more than once")
-    return members
-
-
-def _not_a_number(name: str) -> NoReturn:
-    raise ValueError("a number is not finite")

@@ -18,8 +18,17 @@ from atjwt.issuer.authority import Authority
 from atjwt.issuer.bodies import json_object, media_type, read_body
 from atjwt.issuer.broken import broken_token, reason_named
 from atjwt.issuer.faults import ENDPOINTS, Fault
+from atjwt.issuer.keys import Signer
 from atjwt.issuer.store import NotKept
-from atjwt.issuer.tokens import DIALECTS, KINDS, REMOVE, Kind, TokenOptions, dialect_named
+from atjwt.issuer.tokens import (
+    DIALECTS,
+    KINDS,
+    REMOVE,
+    Kind,
+    TokenOptions,
+    compact,
+    dialect_named,
+)
 
 PREFIX: Final = "/_local"
 
@@ -76,11 +85,23 @@ def _token(authority: Authority, body: Mapping[str, object]) -> dict[str, object
     members = dict(body)
     name = members.pop("broken", None)
     options = read_options(members)
-    default = authority.dialect
     if name is None:
-        return {"access_token": authority.mint.token({"dialect": default, **options})}
-    token = broken_token(authority.mint, reason_named(name), options, default=default)
+        return {"access_token": _good_token(authority, options)}
+    token = broken_token(authority.mint, reason_named(name), options, default=authority.dialect)
     return {"access_token": token}
+
+
+def _good_token(authority: Authority, options: TokenOptions) -> str:
+    """As the API that it is for is set, where nothing else is said; the first one of several."""
+    audience = options.get("audience") or authority.mint.audience
+    api = authority.apis.of_audience(audience if isinstance(audience, str) else audience[0])
+    defaults: TokenOptions = {"dialect": authority.dialect}
+    signer: Signer = authority.keys.current
+    if api is not None:
+        defaults = {"dialect": api.dialect, "lifetime": api.lifetime}
+        signer = authority.keys.signer_for(api)
+    mint, options = authority.mint, {**defaults, **options}
+    return compact(mint.header(options, signer), mint.claims(options), signer)
 
 
 def _rotate(authority: Authority, body: Mapping[str, object]) -> dict[str, object]:

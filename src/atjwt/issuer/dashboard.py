@@ -9,7 +9,7 @@
 
 HTML from the server, without script. A change is judged and made by what the Management API is made
 of, so that both refuse in the same words; then the browser is sent to a page that says what is now
-so (303). What it says there is read off the settings, never off the address. GET changes nothing.
+so (303), once. What it says there is read off the settings, never off the address. GET changes nothing.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -27,7 +27,7 @@ from atjwt.issuer.api import Api
 from atjwt.issuer.apis import Unacceptable
 from atjwt.issuer.authority import Authority
 from atjwt.issuer.bodies import media_type, parameters, read_body
-from atjwt.issuer.dashboard_api import delete_page, settings_of, settings_page, system_page
+from atjwt.issuer.dashboard_api import delete_page, settings_page, system_page
 from atjwt.issuer.dashboard_forms import Typed
 from atjwt.issuer.dashboard_lab import fault_field, fault_of, lab_page
 from atjwt.issuer.dashboard_pages import apis_page, path_of, register_page
@@ -35,13 +35,22 @@ from atjwt.issuer.dashboard_parts import HOME, LAB, REGISTER, message_page
 from atjwt.issuer.dashboard_sample import Sample, callers, sample
 from atjwt.issuer.dashboard_session import Sessions
 from atjwt.issuer.dashboard_token import FOR
-from atjwt.issuer.dashboard_told import DONE, told_of_apis, told_of_keys, told_of_settings
+from atjwt.issuer.dashboard_told import (
+    DONE,
+    changed_meanwhile,
+    told_of_apis,
+    told_of_keys,
+    told_of_settings,
+)
 from atjwt.issuer.markup import printable
+from atjwt.issuer.once import OnceOnly
 from atjwt.issuer.refusal import Refused
 from atjwt.issuer.store import NotKept
 
 _Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 
+_TOLD_LIFETIME: Final = 60.0  # seconds; a browser follows at once
+_MOST_TOLD: Final = 256
 _FORM: Final = "application/x-www-form-urlencoded"
 
 
@@ -132,9 +141,12 @@ class _Dashboard:
 
     def __init__(self, authority: Authority) -> None:
         self._authority = authority
+        self._told: OnceOnly[list[str]] = OnceOnly(
+            lifetime=_TOLD_LIFETIME, most=_MOST_TOLD, clock=authority.mint.clock
+        )
 
     def apis(self, visit: _Visit) -> Response:
-        return apis_page(self._authority.apis.all(), told_of_apis(_done(visit)))
+        return apis_page(self._authority.apis.all(), told_of_apis(self._done(visit)))
 
     def registration(self, visit: _Visit) -> Response:
         return register_page(visit.token, self._authority.keys.algorithm, {}, {})
@@ -143,37 +155,48 @@ class _Dashboard:
         authority, members = self._authority, forms.registration(visit.typed)
         problems, status = forms.registration_problems(members), 400
         if not problems:
-            try:  # keys before settings, so that no token is issued by a key that cannot be kept
-                authority.keys.prepare(members.get("signing_alg"))
-                return _see(path_of(authority.apis.create(members)), ["registered"])
+            try:
+                return self._see(path_of(authority.apis.create(members)), ["registered"])
             except Unacceptable as error:
                 problems, status = {forms.field_of(error.message): error.message}, error.status
         return register_page(visit.token, authority.keys.algorithm, visit.typed, problems, status)
 
     def settings(self, visit: _Visit) -> Response:
         api = self._api(visit)
-        return self._page(visit, api, told=told_of_settings(api, _done(visit)))
+        return self._page(visit, api, told=told_of_settings(api, self._done(visit)))
 
     def save(self, visit: _Visit) -> Response:
-        api = self._api(visit)
-        changes = forms.settings(api, visit.typed)
-        done = [*changes] or ["nothing"]
-        if "permissions" in visit.typed and "enforce_policies" not in visit.typed:
-            done.append("permissions_need_rbac")
-        return self._change(visit, api, changes, visit.typed, done)
+        typed = visit.typed
+        with self._authority.apis.lock:  # what is read here is what is changed
+            api = self._api(visit)
+            if not api.is_system and typed.get(forms.VERSION) != forms.version_of(api):
+                problems = {"content": changed_meanwhile(api)}
+                return self._page(visit, api, typed=typed, problems=problems, status=409)
+            changes = forms.settings(api, typed)
+            done = [*changes] or ["nothing"]
+            if (
+                "permissions" in typed
+                and "enforce_policies" not in typed
+                and forms.touches_dialect(api, typed)
+            ):
+                done.append("permissions_need_rbac")
+            return self._change(visit, api, changes, typed, done)
 
     def add_scope(self, visit: _Visit) -> Response:
-        api = self._api(visit)
-        changes = forms.with_scope(api, visit.typed)
-        return self._change(visit, api, changes, settings_of(api) | dict(visit.typed), ["scopes"])
+        with self._authority.apis.lock:
+            api = self._api(visit)
+            typed = forms.settings_of(api) | dict(visit.typed)
+            return self._change(visit, api, forms.with_scope(api, typed), typed, ["scopes"])
 
     def remove_scope(self, visit: _Visit) -> Response:
-        api, named = self._api(visit), visit.typed.get("scope", "")
-        left = [entry for entry in api.scope_entries if printable(entry["value"]) != named]
-        changes, done = {"scopes": left}, ["scopes"]
-        if left == api.scope_entries:
-            changes, done = {}, ["nothing"]
-        return self._change(visit, api, changes, settings_of(api), done)
+        named = visit.typed.get("scope", "")
+        with self._authority.apis.lock:
+            api = self._api(visit)
+            left = [entry for entry in api.scope_entries if printable(entry["value"]) != named]
+            changes, done = {"scopes": left}, ["scopes"]
+            if left == api.scope_entries:
+                changes, done = {}, ["nothing"]
+            return self._change(visit, api, changes, forms.settings_of(api), done)
 
     def deletion(self, visit: _Visit) -> Response:
         api = self._api(visit)
@@ -186,7 +209,7 @@ class _Dashboard:
         except Unacceptable as error:
             problems = {"content": error.message}
             return self._page(visit, api, problems=problems, status=error.status)
-        return _see(HOME, ["deleted"])
+        return self._see(HOME, ["deleted"])
 
     def lab(self, visit: _Visit) -> Response:
         authority = self._authority
@@ -194,7 +217,7 @@ class _Dashboard:
             visit.token,
             authority.keys,
             authority.faults.active(),
-            told=told_of_keys(authority.keys.current.kid, _done(visit)),
+            told=told_of_keys(authority.keys.current.kid, self._done(visit)),
         )
 
     def set_fault(self, visit: _Visit) -> Response:
@@ -207,22 +230,22 @@ class _Dashboard:
             return lab_page(
                 visit.token, keys, faults.active(), typed=visit.typed, problems=problems, status=400
             )
-        return _see(LAB, ["fault"])
+        return self._see(LAB, ["fault"])
 
     def clear_faults(self, visit: _Visit) -> Response:
         self._authority.faults.clear()
-        return _see(LAB, ["clear"])
+        return self._see(LAB, ["clear"])
 
     def rotate(self, visit: _Visit) -> Response:
         self._authority.keys.rotate()
-        return _see(LAB, ["rotated"])
+        return self._see(LAB, ["rotated"])
 
     def withdraw(self, visit: _Visit) -> Response:
         try:
             self._authority.keys.withdraw(visit.typed.get("kid", ""))
         except ValueError as error:
             return message_page("The key was not withdrawn", f"Refused: {error}.", 400)
-        return _see(LAB, ["withdrawn"])
+        return self._see(LAB, ["withdrawn"])
 
     def _api(self, visit: _Visit) -> Api:
         """The API of the path, by its id. Raises _NoApi."""
@@ -240,7 +263,7 @@ class _Dashboard:
         if not problems:
             try:
                 self._authority.apis.change(api.id, changes)
-                return _see(path_of(api), done, visit.request.query_params.get(FOR))
+                return self._see(path_of(api), done, visit.request.query_params.get(FOR))
             except Unacceptable as error:
                 problems, status = {forms.field_of(error.message): error.message}, error.status
         return self._page(visit, api, typed=typed, problems=problems, status=status)
@@ -278,13 +301,11 @@ class _Dashboard:
         except Refused as refusal:
             return refusal.description
 
+    def _done(self, visit: _Visit) -> list[str]:
+        return self._told.take(visit.request.query_params.get(DONE, "")) or []
 
-def _done(visit: _Visit) -> list[str]:
-    return visit.request.query_params.getlist(DONE)
-
-
-def _see(path: str, done: list[str], chosen: str | None = None) -> Response:
-    """Sends the browser to a page that says what was done (RFC 9110 section 15.4.4)."""
-    query = [*((DONE, word) for word in done), *([] if chosen is None else [(FOR, chosen)])]
-    location = f"{path}?{urlencode(query)}"
-    return Response(status_code=303, headers={"location": location, "cache-control": "no-store"})
+    def _see(self, path: str, done: list[str], chosen: str | None = None) -> Response:
+        """Sends the browser to a page that says what was done (RFC 9110 section 15.4.4)."""
+        query = {DONE: self._told.keep(done)} | ({} if chosen is None else {FOR: chosen})
+        headers = {"location": f"{path}?{urlencode(query)}", "cache-control": "no-store"}
+        return Response(status_code=303, headers=headers)

@@ -7,14 +7,21 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from atjwt.issuer.api import Api
-from atjwt.issuer.dashboard_forms import PROFILES, Typed, profile_of
+from atjwt.issuer.dashboard_forms import (
+    PROFILES,
+    VERSION,
+    Typed,
+    profile_of,
+    settings_of,
+    version_of,
+)
 from atjwt.issuer.dashboard_pages import path_of, profile_choice, yes_or_no
 from atjwt.issuer.dashboard_parts import HOME, field, form, notice, page, section, tick
 from atjwt.issuer.dashboard_sample import Sample
 from atjwt.issuer.dashboard_token import FOR, token_section
 from atjwt.issuer.markup import Html, element, joined, value_of
 from atjwt.issuer.members import MAX_LIFETIME
-from atjwt.issuer.tokens import shows_permissions
+from atjwt.issuer.rights import shows_rights
 
 _NEW_ONLY: Final = (
     "New tokens only: from the next one on. Tokens that are out stay as they are until they expire."
@@ -42,7 +49,7 @@ def settings_page(
     typed = settings_of(api) if typed is None else typed
     action = f"{path_of(api)}?{urlencode({FOR: chosen})}"
     parts = (
-        _settings(action, token, typed, problems),
+        _settings(action, token, version_of(api), typed, problems),
         token_section(path_of(api), api, shown, callers, chosen),
         _permissions(api, token, typed, problems),
     )
@@ -64,7 +71,7 @@ def system_page(api: Api, problems: Mapping[str, str], status: int) -> Response:
     facts = {
         "Identifier": value_of(api.identifier),
         "JSON Web Token (JWT) Profile": PROFILES[profile_of(api)],
-        "Add Permissions in the Access Token": yes_or_no(fact=shows_permissions(api.dialect)),
+        "Add Permissions in the Access Token": yes_or_no(fact=shows_rights(api)),
         "Enable RBAC": yes_or_no(fact=api.enforces_policies),
         "Token lifetime": f"{api.lifetime} seconds",
         "Signing algorithm": api.signing_alg,
@@ -105,22 +112,14 @@ def delete_page(api: Api, token: str) -> Response:
     )
 
 
-def settings_of(api: Api) -> dict[str, str]:
-    """What the form says when nobody has typed: the settings as they are."""
-    boxes = {
-        "enforce_policies": api.enforces_policies,
-        "permissions": shows_permissions(api.dialect),
-    }
-    ticked = {name: "on" for name, is_on in boxes.items() if is_on}
-    return {"profile": profile_of(api), "token_lifetime": str(api.lifetime), **ticked}
-
-
 def _signs(api: Api) -> str:
     secret = ", with a secret that is not shown here" if api.signing_alg == "HS256" else ""
     return f"its tokens are signed by {api.signing_alg}{secret}."
 
 
-def _settings(action: str, token: str, typed: Typed, problems: Mapping[str, str]) -> Html:
+def _settings(
+    action: str, token: str, version: str, typed: Typed, problems: Mapping[str, str]
+) -> Html:
     lifetime = field(
         "token_lifetime",
         "Token lifetime, in seconds",
@@ -132,6 +131,7 @@ def _settings(action: str, token: str, typed: Typed, problems: Mapping[str, str]
     return form(
         action,
         token,
+        element("input", type="hidden", name=VERSION, value=version),
         element("h2", "Access Token Settings", id="access-token-settings"),
         profile_choice(typed.get("profile", ""), problems.get("profile")),
         lifetime,
@@ -154,7 +154,7 @@ def _rbac(typed: Typed) -> Html:
     permissions += (
         "The dialect becomes its _authz form."
         if rbac
-        else "It needs RBAC: without it, this box is switched off when you save."
+        else "It needs RBAC: without it, tokens have none, and a change here switches it off."
     )
     boxes = (
         tick(

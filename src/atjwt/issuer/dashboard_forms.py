@@ -7,17 +7,22 @@ the same; what could not be read goes there as the text that it is, and is refus
 
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
+from urllib.parse import urlencode
 
 from atjwt.issuer.api import Api
 from atjwt.issuer.members import change_problems, creation_problems
-from atjwt.issuer.tokens import is_rfc9068
+from atjwt.issuer.tokens import is_rfc9068, shows_permissions
 
 Typed: TypeAlias = Mapping[str, str]
 """The fields of a form; one that is empty is left out."""
 
+VERSION: Final = "shown"
+"""The hidden field that has the settings which the form showed."""
+
 PROFILES: Final = {"auth0": "Auth0", "rfc9068": "RFC 9068"}
 """The values of *JSON Web Token (JWT) Profile* and what they are called."""
 
+_OF_DIALECT: Final = ("profile", "enforce_policies", "permissions")
 _DIALECTS: Final = {"auth0": "access_token", "rfc9068": "rfc9068_profile"}
 _FIELDS: Final = {"token_dialect": "profile", "scopes": "value"}
 
@@ -44,14 +49,39 @@ def registration_problems(members: Mapping[str, object]) -> dict[str, str]:
     return _by_field(members, creation_problems, {"identifier": members["identifier"]})
 
 
+def settings_of(api: Api) -> dict[str, str]:
+    """What the form says when nobody has typed: the settings as they are."""
+    boxes = {
+        "enforce_policies": api.enforces_policies,
+        "permissions": shows_permissions(api.dialect),
+    }
+    ticked = {name: "on" for name, is_on in boxes.items() if is_on}
+    return {"profile": profile_of(api), "token_lifetime": str(api.lifetime), **ticked}
+
+
+def version_of(api: Api) -> str:
+    """The settings that a form showed, in one field, to tell whether they are still so."""
+    return urlencode(settings_of(api))
+
+
+def touches_dialect(api: Api, typed: Typed) -> bool:
+    """Whether somebody chose another profile, or ticked another box."""
+    now = settings_of(api)
+    return any(typed.get(name) != now.get(name) for name in _OF_DIALECT)
+
+
 def settings(api: Api, typed: Typed) -> dict[str, object]:
     """What is to be changed of an API: the members that differ from what they are.
 
-    Permissions come into a token while RBAC is on only, so without it they are not asked for.
+    Permissions come into a token while RBAC is on only, so without it they are not asked for. An API
+    that has them without RBAC all the same keeps them until its profile or a box is touched.
     """
     rbac = "enforce_policies" in typed
+    dialect: object = api.dialect
+    if touches_dialect(api, typed):
+        dialect = _dialect(typed, permissions=rbac and "permissions" in typed)
     wanted: dict[str, object] = {
-        "token_dialect": _dialect(typed, permissions=rbac and "permissions" in typed),
+        "token_dialect": dialect,
         "enforce_policies": rbac,
         "token_lifetime": number(typed.get("token_lifetime", "")),
     }

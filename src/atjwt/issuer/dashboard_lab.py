@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from atjwt.issuer.dashboard_forms import Typed, number
 from atjwt.issuer.dashboard_parts import LAB, choice, field, form, notice, page, section, table
-from atjwt.issuer.faults import ENDPOINTS, Fault
+from atjwt.issuer.faults import ENDPOINTS, Endpoint, Fault
 from atjwt.issuer.markup import Html, element, value_of
 from atjwt.issuer.rings import KeyRings
 
@@ -17,23 +17,23 @@ _NAMES: Final = {
     "token": "Token endpoint",
     "management": "Management API",
 }
-_EVERYWHERE: Final = {
+_WORDS: Final = {
     "": "as it should",
     "down": "down: an error status",
     "hang": "hangs: no answer at all",
-}
-_DOCUMENTS: Final = {
-    **_EVERYWHERE,
     "garbage": "garbage: HTML with status 200",
     "empty": "empty: JSON without content",
     "huge": "huge: more than 2 MiB",
     "redirect": "redirects elsewhere",
+    "lying": "lying: names another issuer",
 }
 _KINDS: Final[Mapping[str, Mapping[str, str]]] = {
-    "metadata": {**_DOCUMENTS, "lying": "lying: names another issuer"},
-    "jwks": _DOCUMENTS,
-    "token": _EVERYWHERE,
-    "management": _EVERYWHERE,
+    endpoint: {
+        kind: words
+        for kind, words in _WORDS.items()
+        if not kind or Fault(**{kind: True}).problem_at(endpoint) is None
+    }
+    for endpoint in ENDPOINTS
 }
 """Endpoint → the kinds of `Fault` that mean something there, and what they do."""
 
@@ -177,7 +177,7 @@ def _withdrawal(token: str, kid: str) -> Html:
 
 def _fault(
     token: str,
-    endpoint: str,
+    endpoint: Endpoint,
     active: Mapping[str, object],
     typed: Typed | None,
     problems: Mapping[str, str],
@@ -190,7 +190,7 @@ def _fault(
         "status": "Status when down",
         "retry_after": "Retry-After, seconds",
     }
-    if "garbage" not in kinds:  # no document, so no body that could come in pieces
+    if Fault(drip=1).problem_at(endpoint):  # no document, so no body that could come in pieces
         del numbers["drip"]
     id_ = f"{endpoint}-kind"
     what = choice(

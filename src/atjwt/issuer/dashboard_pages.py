@@ -21,7 +21,7 @@ from atjwt.issuer.dashboard_parts import (
 )
 from atjwt.issuer.markup import Html, element, joined, value_of
 from atjwt.issuer.members import SIGNING_ALGS
-from atjwt.issuer.tokens import shows_permissions
+from atjwt.issuer.rights import shows_rights
 
 PROFILE_SENTENCES: Final = {
     "auth0": "The default. typ is JWT; the client is in azp; tokens of machines have gty.",
@@ -147,6 +147,6 @@ def _row(api: Api) -> tuple[Html | str, ...]:
         joined(link, badge),
         value_of(api.identifier),
         PROFILES[profile_of(api)],
-        yes_or_no(fact=shows_permissions(api.dialect)),
+        yes_or_no(fact=shows_rights(api)),
         "on" if api.enforces_policies else "off",
     )

@@ -12,15 +12,13 @@ from starlette.responses import Response
 from atjwt.issuer.dashboard_session import FIELD
 from atjwt.issuer.dashboard_style import STYLE
 from atjwt.issuer.markup import Attribute, Html, element, joined
-from atjwt.issuer.page_frame import framed
+from atjwt.issuer.page_frame import OWN_TRACE, framed
 
 HOME: Final = "/dashboard"
 REGISTER: Final = f"{HOME}/register"
 LAB: Final = f"{HOME}/keys-and-faults"
 
 _NAVIGATION: Final = {HOME: "APIs", REGISTER: "Register API", LAB: "Keys and faults"}
-# Without a referrer of its own origin, a browser would send the forms with `Origin: null`.
-_HEADERS: Final = {"cache-control": "no-store", "referrer-policy": "same-origin"}
 
 
 def page(
@@ -52,7 +50,7 @@ def page(
         ),
     )
     told = f"Error: {title}" if problems else title
-    return framed(told, body, style=STYLE, form_action="'self'", status=status, headers=_HEADERS)
+    return framed(told, body, style=STYLE, form_action="'self'", status=status, headers=OWN_TRACE)
 
 
 def message_page(title: str, sentence: str, status: int) -> Response:

@@ -14,9 +14,8 @@ from urllib.parse import quote, urljoin
 
 from atjwt.issuer.api import Api
 from atjwt.issuer.authority import Authority
-from atjwt.issuer.clients import Client
 from atjwt.issuer.control import PREFIX as CONTROL
-from atjwt.issuer.issuing import Caller, token_response
+from atjwt.issuer.issuing import Caller, machine_caller, token_response
 from atjwt.issuer.refusal import Refused
 from atjwt.issuer.rights import shows_rights
 from atjwt.issuer.tokens import Dialect, is_rfc9068, shows_permissions
@@ -51,15 +50,14 @@ class Difference:
 class Sample:
     """A token, its parts, how it differs from one of the other profile, how to get one.
 
-    command: a curl command, and what is to be known about it; None: a user gets such a token by
-        logging in, and by no other way.
+    command: a curl command, and what is to be known about it.
     """
 
     token: str = field(repr=False)
     header: Part
     claims: Part = field(repr=False)
     differences: tuple[Difference, ...] = field(repr=False)
-    command: tuple[str, str] | None = field(repr=False)
+    command: tuple[str, str] = field(repr=False)
 
     def marked(self, part: str) -> set[str]:
         """The names of the members of a part that the other profile writes differently."""
@@ -103,7 +101,7 @@ def _caller(authority: Authority, api: Api, key: str) -> Caller:
         if key == f"user:{user.subject}":
             return _user(authority, api, user)
     (machine,) = (one for one in authority.machines if key == f"machine:{one.client_id}")
-    return _machine(authority, api, machine)
+    return machine_caller(authority, api, machine)
 
 
 def _user(authority: Authority, api: Api, user: User) -> Caller:
@@ -117,13 +115,6 @@ def _user(authority: Authority, api: Api, user: User) -> Caller:
         scopes=authority.scopes_for(user, app.client_id, api, wanted),
         permissions=authority.assigned(user, api),
     )
-
-
-def _machine(authority: Authority, api: Api, client: Client) -> Caller:
-    granted = authority.granted(client.client_id, api)
-    if granted is None:
-        raise Refused("access_denied", "the client has no grant for this API")
-    return Caller(client=client, scopes=granted, permissions=granted)
 
 
 def _minted(authority: Authority, api: Api, caller: Caller) -> tuple[str, list[dict[str, object]]]:
@@ -156,13 +147,9 @@ def _shown(name: str, part: Part) -> str | None:
     return name if name == "jti" else f"{name}: {json.dumps(part[name])}"
 
 
-def _command(
-    authority: Authority, api: Api, caller: Caller, claims: Part
-) -> tuple[str, str] | None:
+def _command(authority: Authority, api: Api, caller: Caller, claims: Part) -> tuple[str, str]:
     if caller.subject is None:
         return _by_secret(authority, api, caller), "CLIENT_SECRET is printed at the issuer's start."
-    if api.signing_alg != authority.keys.algorithm:
-        return None
     dialect = api.dialect
     if shows_permissions(dialect) and not shows_rights(api):
         dialect = "rfc9068_profile" if is_rfc9068(dialect) else "access_token"
@@ -188,9 +175,7 @@ def _by_secret(authority: Authority, api: Api, caller: Caller) -> str:
         "audience": api.identifier,
     }
     # ASCII, so that what is pasted is what was read, whatever an identifier has in it.
-    pairs = (
-        f"{name}={quote(text, safe=':/', errors='surrogatepass')}" for name, text in fields.items()
-    )
+    pairs = (f"{name}={quote(text, safe=':/')}" for name, text in fields.items())
     data = " ".join(f"-d {shlex.quote(pair)}" for pair in pairs)
     url = shlex.quote(authority.wellknown.token_endpoint)
     return f'curl -s {url} {data} --data-urlencode "client_secret=$CLIENT_SECRET"'

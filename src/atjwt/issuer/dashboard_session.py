@@ -15,6 +15,8 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from atjwt.issuer.form_origin import foreign_origin
+
 FIELD: Final = "csrf_token"
 """The form field of the token."""
 
@@ -42,12 +44,9 @@ class Sessions:
 
     def problem(self, request: Request, sent: Mapping[str, str]) -> str | None:
         """Why a form is not taken, in one sentence; None: it is ours."""
-        headers = request.headers
-        if headers.get("sec-fetch-site", "same-origin") != "same-origin":
-            return "The form came from a page of another site."
-        own = f"{request.url.scheme}://{headers.get('host', '')}"
-        if headers.get("origin", own) != own:
-            return "The form came from a page of another origin."
+        elsewhere = foreign_origin(request)
+        if elsewhere is not None:
+            return f"The form came from a page of another {elsewhere}."
         expected = self.token_for(request.cookies.get(COOKIE, "")) if self._has(request) else ""
         given = sent.get(FIELD, "").encode("utf-8")
         if not expected or not hmac.compare_digest(given, expected.encode("ascii")):

@@ -55,7 +55,7 @@ def _token(api: Api, shown: Sample) -> tuple[Html, ...]:
         element("tbody", *rows),
         class_="differences",
     )
-    parts = (
+    return (
         element("h3", "Header"),
         _json(shown.header, shown.marked("header")),
         element("h3", "Claims"),
@@ -69,10 +69,8 @@ def _token(api: Api, shown: Sample) -> tuple[Html, ...]:
         element("h3", f"What {there} has in its place"),
         table,
         _copied("token", "The token itself", shown.token),
+        _copied("command", "A command that gets one", *shown.command),
     )
-    if shown.command is None:
-        return parts
-    return (*parts, _copied("command", "A command that gets one", *shown.command))
 
 
 def _copied(id_: str, label: str, text: str, hint: str | None = None) -> Html:

@@ -1,7 +1,8 @@
 """What the Dashboard says has been done, after a form was taken.
 
-The address that the browser is sent to has words of this table in it and nothing else; what they
-mean is read off the settings as they are. So a link that somebody else made can say nothing untrue.
+The address that the browser is sent to has a value that works once; it stands for words of the tables
+here, and what they mean is read off the settings as they are. So a link that somebody else made says
+nothing, and neither does the same page when it is loaded again.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -9,10 +10,10 @@ from typing import Final
 
 from atjwt.issuer.api import Api
 from atjwt.issuer.dashboard_forms import PROFILES, profile_of
-from atjwt.issuer.tokens import shows_permissions
+from atjwt.issuer.rights import shows_rights
 
 DONE: Final = "done"
-"""The parameter of an address whose values are words of the tables here."""
+"""The parameter of an address that stands for words of the tables here."""
 
 
 def told_of_apis(done: Iterable[str]) -> list[str]:
@@ -26,6 +27,12 @@ def told_of_settings(api: Api, done: Iterable[str]) -> list[str]:
     return [sentence(api) for word, sentence in _SETTINGS.items() if word in words]
 
 
+def changed_meanwhile(api: Api) -> str:
+    """What is said to who saves what they chose before somebody else changed the settings."""
+    now = f"{_dialect(api)} {_rbac(api)} {_SETTINGS['token_lifetime'](api)}"
+    return f"The settings were changed since this page was shown. {now} Save to set what the form says."
+
+
 def told_of_keys(kid: str, done: Iterable[str]) -> list[str]:
     """The sentences for the page of keys and faults. kid: of the key that signs."""
     words = set(done)
@@ -33,7 +40,7 @@ def told_of_keys(kid: str, done: Iterable[str]) -> list[str]:
 
 
 def _dialect(api: Api) -> str:
-    claim = "with" if shows_permissions(api.dialect) else "without"
+    claim = "with" if shows_rights(api) else "without"
     return f"New tokens are in the {PROFILES[profile_of(api)]} profile, {claim} permissions."
 
 

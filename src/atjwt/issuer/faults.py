@@ -6,7 +6,6 @@ replaces what was set for those endpoints before and leaves the others alone.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from math import isfinite
 from typing import Final, Literal, TypeAlias, get_args
 
 Endpoint: TypeAlias = Literal["metadata", "jwks", "token", "management"]
@@ -15,10 +14,20 @@ Endpoint: TypeAlias = Literal["metadata", "jwks", "token", "management"]
 ENDPOINTS: Final[tuple[Endpoint, ...]] = get_args(Endpoint)
 _WELL_KNOWN: Final[tuple[Endpoint, ...]] = ("metadata", "jwks")
 _EXCLUSIVE: Final = ("down", "garbage", "empty", "huge", "redirect", "lying")
+_OF_DOCUMENTS: Final = frozenset({"drip", "garbage", "empty", "huge", "redirect"})
+_MEANINGLESS: Final[Mapping[Endpoint, frozenset[str]]] = {
+    "metadata": frozenset(),
+    "jwks": frozenset({"lying"}),
+    "token": _OF_DOCUMENTS | {"lying"},
+    "management": _OF_DOCUMENTS | {"lying"},
+}
+"""Endpoint → what nothing there would follow."""
+
+_MOST_SECONDS: Final = 86_400
 
 
-def _is_number(value: object) -> bool:
-    return type(value) in {int, float} and isfinite(value)  # type: ignore[arg-type]
+def _is_delay(value: object) -> bool:
+    return type(value) in {int, float} and 0 <= value <= _MOST_SECONDS  # type: ignore[operator]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +58,8 @@ class Fault:
 
     def __post_init__(self) -> None:
         for name in ("slow", "drip"):
-            seconds = getattr(self, name)
-            if not _is_number(seconds) or seconds < 0:
-                raise ValueError(f"{name} is a number of seconds, 0 or more")
+            if not _is_delay(getattr(self, name)):
+                raise ValueError(f"{name} is a number of seconds from 0 to {_MOST_SECONDS}")
         for name in ("hang", *_EXCLUSIVE):
             if type(getattr(self, name)) is not bool:
                 raise ValueError(f"{name} is true or false")
@@ -63,6 +71,11 @@ class Fault:
             raise ValueError("retry_after is a whole number of seconds, 0 or more")
         if sum(getattr(self, name) for name in _EXCLUSIVE) > 1:
             raise ValueError(f"at most one of {', '.join(_EXCLUSIVE)} at a time")
+
+    def problem_at(self, endpoint: Endpoint) -> str | None:
+        """Which member means nothing at this endpoint, in a sentence."""
+        wrong = sorted(name for name in _MEANINGLESS[endpoint] if getattr(self, name))
+        return f"{wrong[0]} means nothing at the endpoint {endpoint}" if wrong else None
 
 
 _NONE: Final = Fault()
@@ -81,7 +94,7 @@ class Switchboard:
     def set(
         self,
         *,
-        on: Iterable[Endpoint] = _WELL_KNOWN,
+        on: Iterable[Endpoint] | None = None,
         slow: float = 0,
         drip: float = 0,
         down: bool = False,
@@ -96,8 +109,9 @@ class Switchboard:
     ) -> None:
         """Makes these endpoints misbehave, in place of what they did before.
 
-        on: which endpoints; by default metadata and JWKS. The rest: as in `Fault`.
-        Raises ValueError.
+        on: which endpoints; by default metadata and JWKS, or the one of the two at which it means
+            something, and then the other is put right. The rest: as in `Fault`.
+        Raises ValueError: a value that does not fit, or that means nothing at an endpoint.
         """
         fault = Fault(
             slow=slow,
@@ -112,7 +126,7 @@ class Switchboard:
             redirect=redirect,
             lying=lying,
         )
-        self._put(on, fault)
+        self._put(_on_documents(fault) if on is None else _placed(on, fault))
 
     def set_from(self, members: Mapping[str, object]) -> None:
         """Like `set`, from a JSON object, of which nothing is known yet.
@@ -124,11 +138,11 @@ class Switchboard:
             raise ValueError(f"a fault has no such member; it has on, {', '.join(sorted(_NAMES))}")
         given = {name: value for name, value in members.items() if name != "on"}
         fault = Fault(**given)  # type: ignore[arg-type]  # it checks every type itself
-        self._put(members.get("on", _WELL_KNOWN), fault)
+        self._put(_placed(members["on"], fault) if "on" in members else _on_documents(fault))
 
     def clear(self, *endpoints: Endpoint) -> None:
         """Puts these endpoints right, or all of them if none is named. Raises ValueError."""
-        self._put(endpoints or ENDPOINTS, _NONE)
+        self._put(_placed(endpoints or ENDPOINTS, _NONE))
 
     def active(self) -> dict[str, dict[str, object]]:
         """What is set, by endpoint, only the members that differ from a healthy endpoint's."""
@@ -142,10 +156,22 @@ class Switchboard:
             if fault != _NONE
         }
 
-    def _put(self, endpoints: object, fault: Fault) -> None:
-        named = list(endpoints) if isinstance(endpoints, Iterable) else []
-        chosen = [endpoint for endpoint in ENDPOINTS if endpoint in named]
-        if not chosen or len(chosen) != len(named):
-            raise ValueError(f"on is a list of {', '.join(ENDPOINTS)}, each once")
+    def _put(self, faults: Mapping[Endpoint, Fault]) -> None:
         # Replaced in one piece: requests on other threads see the old faults or the new ones.
-        self._faults = {**self._faults, **dict.fromkeys(chosen, fault)}
+        self._faults = {**self._faults, **faults}
+
+
+def _on_documents(fault: Fault) -> dict[Endpoint, Fault]:
+    return {name: _NONE if fault.problem_at(name) else fault for name in _WELL_KNOWN}
+
+
+def _placed(endpoints: object, fault: Fault) -> dict[Endpoint, Fault]:
+    """The fault at these endpoints, of which nothing is known yet. Raises ValueError."""
+    named = list(endpoints) if isinstance(endpoints, Iterable) else []
+    chosen = [endpoint for endpoint in ENDPOINTS if endpoint in named]
+    if not chosen or len(chosen) != len(named):
+        raise ValueError(f"on is a list of {', '.join(ENDPOINTS)}, each once")
+    problems = [why for endpoint in chosen if (why := fault.problem_at(endpoint))]
+    if problems:
+        raise ValueError(problems[0])
+    return dict.fromkeys(chosen, fault)

@@ -3,8 +3,9 @@
 Kept like the APIs: what the store has wins over what the setup says, and a grant that was removed is
 remembered as such, so that it does not come back with the next start. With an API its grants go.
 
-A grant of the setup that is for every API is given for each one as it is made. The built-in machine
-has such a grant, so that a token for a new API can be had at once; it follows the API's scopes.
+A grant of the setup comes with its API, whenever that is made, and one for every API with each. The
+built-in machine has such a grant, so that a token for a new API can be had at once; it follows the
+API's scopes.
 """
 
 import secrets
@@ -61,7 +62,7 @@ class Grants:
         )
         self._grants = self._read(_KIND)
         self._removed = {id_: one.grant for id_, one in self._read(_REMOVED).items()}
-        self._for_every_api: tuple[Grant, ...] = ()
+        self._of_setup: tuple[Grant, ...] = ()
         self._first: tuple[ClientGrant, ...] = ()
 
     def begin(self, first: Iterable[Grant], apis: Sequence[str]) -> None:
@@ -70,18 +71,16 @@ class Grants:
         first: those of the setup. apis: the identifiers of the APIs that there are; for others no
         grant is made.
         """
-        grants = tuple(first)
-        self._for_every_api = tuple(g for g in grants if g.audience == EVERY_API)
+        self._of_setup = tuple(first)
         wanted = [
-            replace(g, audience=self._management) if g.audience == MANAGEMENT else g
-            for g in grants
-            if g.audience in {MANAGEMENT, *apis}
+            replace(grant, audience=self._management)
+            for grant in self._of_setup
+            if grant.audience == MANAGEMENT
         ]
         wanted += [grant for api in apis for grant in self.for_new(api)]
         known = {one.grant.pair for one in self.all()}
         known |= {grant.pair for grant in self._removed.values()}
-        missing = {grant.pair: grant for grant in reversed(wanted) if grant.pair not in known}
-        self.add(*reversed(missing.values()))
+        self.add(*(grant for grant in wanted if grant.pair not in known))
 
     def settle(self) -> None:
         """Says that what there is now is the beginning, to which `restore` goes back."""
@@ -110,8 +109,15 @@ class Grants:
         return next((one.grant for one in self.all() if one.grant.pair == wanted), None)
 
     def for_new(self, audience: str) -> list[Grant]:
-        """The grants that come with an API of this identifier."""
-        return [replace(grant, audience=audience) for grant in self._for_every_api]
+        """The grants that come with an API of this identifier, its own before those for every API."""
+        named = [grant for grant in self._of_setup if grant.audience == audience]
+        every = [grant for grant in self._of_setup if grant.audience == EVERY_API]
+        found: dict[object, Grant] = {}
+        for grant in (*named, *every):
+            found.setdefault(
+                (grant.client_id, grant.subject_type), replace(grant, audience=audience)
+            )
+        return [*found.values()]
 
     def add(self, *grants: Grant, also: Iterable[Change] = ()) -> list[ClientGrant]:
         """Adds grants for pairs that have none. also: changes to keep with it. Raises NotKept."""
@@ -174,8 +180,12 @@ class Grants:
         found: dict[str, ClientGrant] = {}
         for id_, members in self._store.all(kind).items():
             problems = stored_problems(members)
+            if members.get("audience") == self._management:  # what was so is kept as null
+                problems.append("audience is reserved")
             if problems:
-                raise ConfigurationError(f"{self._store.name}: a grant's {why}" for why in problems)
+                raise ConfigurationError(
+                    f"{self._store.name}: a grant's {why}; name another file" for why in problems
+                )
             audience = members["audience"] or self._management
             grant = grant_of({**members, "audience": audience})
             found[id_] = ClientGrant(id=id_, grant=grant)

@@ -15,7 +15,7 @@ from atjwt.issuer.authority import Authority
 from atjwt.issuer.clients import Client
 from atjwt.issuer.organizations import Organization
 from atjwt.issuer.refusal import Refused
-from atjwt.issuer.rights import shows_rights
+from atjwt.issuer.rights import granted_by, machine_scopes, shows_rights
 from atjwt.issuer.tokens import REMOVE, Kind, TokenOptions, compact
 
 _OPAQUE_LIFETIME: Final = 86_400  # seconds; Auth0's, for a token that is good for /userinfo only
@@ -39,6 +39,26 @@ class Caller:
     def kind(self) -> Kind:
         """On whose behalf the token is issued."""
         return "client" if self.subject is None else "user"
+
+
+def machine_caller(
+    authority: Authority,
+    api: Api,
+    client: Client,
+    *,
+    organization: str | None = None,
+    scope: str | None = None,
+) -> Caller:
+    """What a client that acts for itself gets at an API. Raises Refused: nothing, and why.
+
+    organization, scope: as the request says them.
+    """
+    grant = authority.machine_grant(client.client_id, api)
+    if grant is None:  # as at Auth0, status included
+        raise Refused("access_denied", "the client has no grant for this API", 403)
+    chosen = authority.organizations.for_machine(organization, grant)
+    scopes = machine_scopes(granted_by(grant, api), scope)
+    return Caller(client=client, scopes=scopes, permissions=scopes, organization=chosen)
 
 
 def token_response(authority: Authority, api: Api | None, caller: Caller) -> dict[str, object]:

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from threading import Lock
-from typing import Final, Literal, NamedTuple, Protocol, Self, TypeAlias, cast, get_args
+from typing import Any, Final, Literal, NamedTuple, Protocol, Self, TypeAlias, cast, get_args
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -132,7 +132,10 @@ class SigningKey:
     def restored(cls, algorithm: str, saved: Mapping[str, str]) -> Self:
         """A key that was saved. Raises ValueError, TypeError, KeyError: it is none."""
         private = load_pem_private_key(saved["pem"].encode("ascii"), password=None)
-        key = cls(algorithm, saved["kid"], cast("_PrivateKey", private))
+        kid = saved["kid"]
+        if not isinstance(kid, str) or not kid:
+            raise TypeError("a kid is a string with content")
+        key = cls(algorithm, kid, cast("_PrivateKey", private))
         key.sign(b"")  # refuses a key of another type
         key.jwk()
         return key
@@ -288,16 +291,16 @@ class KeyRing:
 
 
 def _restored(algorithm: str, kept: Mapping[str, object], name: str) -> _Ring:
-    body = cast("dict[str, dict[str, str]]", kept)
+    body = cast("dict[str, Any]", kept)
     try:
+        withdrawn = body["withdrawn"]
+        if not isinstance(withdrawn, list) or not all(isinstance(kid, str) for kid in withdrawn):
+            raise TypeError("withdrawn is a list of kids")
         return _Ring(
             SigningKey.restored(algorithm, body["current"]),
             SigningKey.restored(algorithm, body["next"]),
-            tuple(
-                SigningKey.restored(algorithm, key)
-                for key in cast("list[dict[str, str]]", kept["previous"])
-            ),
-            frozenset(cast("list[str]", kept["withdrawn"])),
+            tuple(SigningKey.restored(algorithm, key) for key in body["previous"]),
+            frozenset(withdrawn),
         )
     except (ValueError, TypeError, KeyError, AttributeError, UnsupportedAlgorithm):
         # Without the cause: it may quote the key.

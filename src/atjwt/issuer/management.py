@@ -7,11 +7,12 @@
     DELETE  /resource-servers/{id}   delete:resource_servers    204, also for what is gone already
 
 `{id}` is an id or a URL-encoded identifier. Auth0's OpenAPI file says 201 for PATCH; every recorded
-answer says 200, and so does this. Errors are `{"statusCode", "error", "message", "errorCode"?}`.
+answer says 200, and so does this. Auth0 takes a form for a body too; here it is JSON, or 415. Errors
+are `{"statusCode", "error", "message", "errorCode"?}`.
 Client grants are in `atjwt.issuer.management_grants`, signing keys in `atjwt.issuer.management_keys`.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from starlette.applications import Starlette
@@ -21,7 +22,6 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from atjwt.issuer.api import Api
 from atjwt.issuer.apis import Unacceptable
 from atjwt.issuer.authority import Authority
 from atjwt.issuer.bodies import read_body
@@ -45,6 +45,7 @@ from atjwt.starlette import requires
 
 _FIELDS: Final = {"include_fields": flag}  # says what `fields` means; without that one, nothing
 _MOST_IDENTIFIERS: Final = 10
+_MAX_BODY: Final = 1_048_576  # bytes; an API may have thousands of scopes
 _WAIT: Final = 60  # seconds until a rate limit is said to be over, where the fault says nothing
 
 COLLECTION: Final = "/resource-servers"
@@ -76,7 +77,7 @@ def _endpoint(
         wellknown = authority.wellknown
         wellknown.count(f"{request.scope['root_path']}{path}")
         try:
-            body = await read_body(request)
+            body = await read_body(request, _MAX_BODY)
         except ValueError as error:
             return _error(413, str(error))
         await wellknown.stall("management", gone=request.is_disconnected)
@@ -120,7 +121,7 @@ async def _list(authority: Authority, request: Request, body: bytes) -> Response
 
 async def _create(authority: Authority, request: Request, body: bytes) -> Response:
     members = read_members(request, body, creation_problems)
-    api = await run_in_threadpool(_created, authority, members)
+    api = await run_in_threadpool(authority.apis.create, members)  # new keys take their time
     return JSONResponse(api.as_json(), status_code=201)
 
 
@@ -135,27 +136,13 @@ async def _get(authority: Authority, request: Request, body: bytes) -> Response:
 async def _change(authority: Authority, request: Request, body: bytes) -> Response:
     changes = read_members(request, body, change_problems)
     key = request.path_params["id"]
-    api = await run_in_threadpool(_changed, authority, key, changes)
+    api = await run_in_threadpool(authority.apis.change, key, changes)
     return JSONResponse(api.as_json())
 
 
 async def _remove(authority: Authority, request: Request, body: bytes) -> Response:
-    authority.apis.remove(request.path_params["id"])
+    await run_in_threadpool(authority.apis.remove, request.path_params["id"])
     return Response(status_code=204)
-
-
-# In a thread, because new keys take their time; and keys before settings, so that no token is ever
-# issued by a key that cannot be kept.
-
-
-def _created(authority: Authority, members: Mapping[str, object]) -> Api:
-    authority.keys.prepare(members.get("signing_alg"))
-    return authority.apis.create(members)
-
-
-def _changed(authority: Authority, key: str, changes: Mapping[str, object]) -> Api:
-    authority.keys.prepare(changes.get("signing_alg"))
-    return authority.apis.change(key, changes)
 
 
 _ACTIONS: Final[tuple[Entry, ...]] = (

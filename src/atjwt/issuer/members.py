@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Final, TypeAlias
 
+from atjwt.issuer.json_text import has_half_pair
 from atjwt.issuer.keys import ALGORITHMS
 from atjwt.issuer.tokens import DIALECTS
 
@@ -26,7 +27,7 @@ def text(least: int, most: int, pattern: str = "", shape: str = "") -> Check:
     sentence = f"is a string of {least} to {most} characters{shape}"
 
     def check(value: object) -> str | None:
-        fits = isinstance(value, str) and least <= len(value) <= most
+        fits = isinstance(value, str) and least <= len(value) <= most and not has_half_pair(value)
         return None if fits and re.fullmatch(pattern or ".*", str(value), re.DOTALL) else sentence
 
     return check
@@ -123,7 +124,7 @@ SIGNING_ALGS: Final = ("HS256", "RS256", "RS512", "PS256")
 """What an API may be set to; an issuer that was told to sign by another one may keep that."""
 
 MEMBERS: Final[Mapping[str, Check]] = {
-    "identifier": text(1, 600),
+    "identifier": text(1, 600, r"[^\x00-\x1f\x7f-\x9f]+", " without control characters"),
     "name": text(1, 200, r"[^<>]+", " without < and >"),
     "scopes": _scopes,
     "signing_alg": one_of(*SIGNING_ALGS),
@@ -173,8 +174,11 @@ def kept_problems(members: Mapping[str, object]) -> list[str]:
 def stored_problems(members: Mapping[str, object]) -> list[str]:
     """What is wrong with settings that were kept in a file."""
     checks = {**MEMBERS, "signing_alg": one_of(*SIGNING_ALGS, *ALGORITHMS)}
-    missing = [] if "identifier" in members else ["identifier is missing"]
-    return missing + problems_in(members, checks) + kept_problems(members)
+    needed = ["identifier", "signing_alg"]
+    needed += ["signing_secret"] if members.get("signing_alg") == "HS256" else []
+    problems = [f"{name} is missing" for name in needed if name not in members]
+    problems += [f"{name} is null" for name, value in members.items() if value is None]
+    return problems + problems_in(members, checks) + kept_problems(members)
 
 
 def named(names: Collection[str]) -> str:

@@ -21,10 +21,10 @@ from atjwt.issuer.authorization import Login
 from atjwt.issuer.bodies import media_type, parameters, read_body
 from atjwt.issuer.clients import Client
 from atjwt.issuer.code_grant import code_grant
-from atjwt.issuer.issuing import Caller, token_response
+from atjwt.issuer.issuing import Caller, machine_caller, token_response
 from atjwt.issuer.once import OnceOnly
 from atjwt.issuer.refusal import Refused
-from atjwt.issuer.rights import granted_by, machine_scopes
+from atjwt.issuer.rights import machine_scopes
 from atjwt.issuer.wellknown import GRANT_TYPES, unavailable
 
 _NO_STORE: Final = {"cache-control": "no-store", "pragma": "no-cache"}  # RFC 6749 section 5.1
@@ -55,7 +55,7 @@ class TokenEndpoint:
                 asked = parameters(body, media_type(request))
             except ValueError as error:
                 raise Refused("invalid_request", str(error)) from None
-            client = self._client(asked, request.headers.get("authorization"))
+            client = self._client(asked, request.headers.getlist("authorization"))
             if client.type == "app":
                 answer = code_grant(authority, self._codes, asked, client)
             else:
@@ -64,9 +64,9 @@ class TokenEndpoint:
         except Refused as refusal:
             return _refusal(refusal)
 
-    def _client(self, asked: dict[str, str], header: str | None) -> Client:
+    def _client(self, asked: dict[str, str], headers: list[str]) -> Client:
         """Who is it, and do they ask for the grant that they have?"""
-        client = self._authenticated(asked, header)
+        client = self._authenticated(asked, headers)
         grant_type = asked.get("grant_type")
         if grant_type is None:
             raise Refused("invalid_request", "grant_type is missing")
@@ -78,14 +78,17 @@ class TokenEndpoint:
             )
         return client
 
-    def _authenticated(self, asked: dict[str, str], header: str | None) -> Client:
+    def _authenticated(self, asked: dict[str, str], headers: list[str]) -> Client:
         client_id, client_secret = asked.get("client_id"), asked.get("client_secret")
-        if header is not None:
-            if client_secret is not None:  # RFC 6749 section 2.3: one method per request
+        if headers:
+            # RFC 6749 section 2.3: one method per request
+            if client_secret is not None or len(headers) > 1:
                 raise Refused("invalid_request", "the client authenticates in two ways at once")
-            client_id, client_secret = _basic(header)
+            client_id, client_secret = _basic(headers[0])
+            if asked.get("client_id", client_id) != client_id:
+                raise Refused("invalid_request", "client_id names another client than the header")
         client = self._authority.client(client_id)
-        if header is None and client_secret is None and client and client.type == "app":
+        if not headers and client_secret is None and client and client.type == "app":
             return client  # a public client has nothing to authenticate by
         # Of an unknown client a secret is compared too, so that the time tells nothing.
         secret = self._authority.secrets.get(client.client_id) if client else None
@@ -103,13 +106,8 @@ class TokenEndpoint:
         api = authority.apis.of_audience(audience)
         if api is None:
             raise Refused("invalid_target", "no API has this audience")
-        grant = authority.machine_grant(client.client_id, api)
-        if grant is None:  # as at Auth0, status included
-            raise Refused("access_denied", "the client has no grant for this API", 403)
-        organization = authority.organizations.for_machine(asked.get("organization"), grant)
-        scopes = machine_scopes(granted_by(grant, api), asked.get("scope"))
-        caller = Caller(client=client, scopes=scopes, permissions=scopes, organization=organization)
-        return token_response(authority, api, caller)
+        wanted = {name: asked.get(name) for name in ("organization", "scope")}
+        return token_response(authority, api, machine_caller(authority, api, client, **wanted))
 
     def _of_the_main_api(self, client: Client) -> tuple[str, ...]:
         main = self._authority.main
@@ -129,10 +127,8 @@ def _basic(header: str) -> tuple[str, str]:
 
 
 def _same(given: str | None, expected: str | None) -> bool:
-    # "surrogatepass", because a JSON text may hold half a surrogate pair and must not cause a 500.
-    sent = (given or "").encode("utf-8", "surrogatepass")
     known = expected if expected is not None else secrets.token_urlsafe(24)
-    return hmac.compare_digest(sent, known.encode("utf-8"))
+    return hmac.compare_digest((given or "").encode("utf-8"), known.encode("utf-8"))
 
 
 def _refusal(refusal: Refused) -> Response:

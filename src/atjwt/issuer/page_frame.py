@@ -15,7 +15,10 @@ from starlette.responses import HTMLResponse, Response
 from atjwt.issuer.markup import joined
 
 NO_TRACE: Final = {"cache-control": "no-store", "referrer-policy": "no-referrer"}
-"""Headers of whatever a browser is shown on its way through a login."""
+"""Headers of a redirect with which a browser leaves: nothing of the login goes with it."""
+
+OWN_TRACE: Final = {"cache-control": "no-store", "referrer-policy": "same-origin"}
+"""Headers of a page with forms: without a referrer, a browser would send them with `Origin: null`."""
 
 PALETTE: Final = """
 :root { color-scheme: light dark; --ink: #1c2430; --soft: #55606e; --line: #d5dbe3;

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from atjwt.issuer.authorization_request import AuthorizationRequest
 from atjwt.issuer.loopback import loopback_origin
-from atjwt.issuer.page_frame import PALETTE, framed
+from atjwt.issuer.page_frame import OWN_TRACE, PALETTE, framed
 from atjwt.issuer.tokens import OIDC_SCOPES
 from atjwt.issuer.users import User
 
@@ -85,7 +85,9 @@ def error_page(sentence: str) -> Response:
 
 def _page(title: str, body: str, *, form_action: str, status: int = 200) -> Response:
     inner = f"<main>\n{body}</main>\n"
-    return framed(title, inner, style=_STYLE, form_action=form_action, status=status)
+    return framed(
+        title, inner, style=_STYLE, form_action=form_action, status=status, headers=OWN_TRACE
+    )
 
 
 def _source(address: str) -> str:

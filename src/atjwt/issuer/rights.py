@@ -34,7 +34,7 @@ def granted_by(grant: Grant, api: Api) -> tuple[str, ...]:
     """What a grant lets a client ask for at its API."""
     if grant.allow_all_scopes:
         return api.scopes
-    return tuple(name for name in grant.scopes if name in api.scopes)
+    return tuple(name for name in dict.fromkeys(grant.scopes) if name in api.scopes)
 
 
 def shows_rights(api: Api) -> bool:

@@ -25,7 +25,7 @@ class SecretKey:
 
     def sign(self, message: bytes, algorithm: str | None = None) -> bytes:
         """Signs. algorithm: this one, whatever is said."""
-        return hmac.digest(self.secret.encode("utf-8", "surrogatepass"), message, hashlib.sha256)
+        return hmac.digest(self.secret.encode("utf-8"), message, hashlib.sha256)
 
 
 class KeyRings:
@@ -60,9 +60,9 @@ class KeyRings:
             return SecretKey(api.signing_secret)
         return self._ring(api.signing_alg).current
 
-    def prepare(self, algorithm: object) -> None:
+    def prepare(self, algorithm: str) -> None:
         """Publishes keys of an algorithm ahead, if it is one that has keys. Raises NotKept."""
-        if isinstance(algorithm, str) and algorithm in ALGORITHMS:
+        if algorithm in ALGORITHMS:
             self._ring(algorithm)
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:

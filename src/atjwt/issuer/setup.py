@@ -10,7 +10,7 @@ grants    the built-in machine may do everything at every API, those made later 
           API may do everything there, always
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Self, TypeAlias
 
@@ -58,8 +58,9 @@ class Setup:
             for number, api in enumerate(self.apis)
             for problem in creation_problems(api) or kept_problems(api)
         ]
-        if problems:
-            raise ConfigurationError(problems)
+        both = clashes(self.clients, self.grants)
+        if problems or both:
+            raise ConfigurationError([*problems, *(f"Setup: {problem}" for problem in both)])
 
     @property
     def audience(self) -> str | None:
@@ -76,15 +77,40 @@ class Setup:
         apis = self.apis
         if all(api["identifier"] != audience for api in apis):
             apis = (_main_api(audience, people), *apis)
-        clients = (*self.clients, *self._missing(), MANAGER)
+        clients = (*self.clients, *built_in(self.clients))
         is_there = any(client.client_id == MACHINE.client_id for client in clients)
         has_own = any(grant.client_id == MACHINE.client_id for grant in self.grants)
         grants = (*self.grants, _EVERYTHING) if is_there and not has_own else self.grants
         return replace(self, apis=apis, users=people, clients=clients, grants=grants)
 
-    def _missing(self) -> list[Client]:
-        types = {client.type for client in self.clients}
-        return [client for client in (MACHINE, APP) if client.type not in types]
+
+def built_in(clients: Iterable[Client]) -> list[Client]:
+    """The clients that are there beside these."""
+    given = [*clients]
+    types = {client.type for client in given}
+    beside = [client for client in (MACHINE, APP) if client.type not in types]
+    return beside if MANAGER in given else [*beside, MANAGER]
+
+
+def clashes(clients: Sequence[Client], grants: Sequence[Grant]) -> list[str]:
+    """Clients and grants that cannot be told from those before them, each with its place."""
+    ids = [client.client_id for client in (*built_in(clients), *clients)]
+    pairs = [grant.pair for grant in grants]
+    problems = twice("clients", "client_id", ids, skip=len(ids) - len(clients))
+    return problems + [
+        f"grants[{number}]: there is one for this client, audience and subject_type; join the two"
+        for number, pair in enumerate(pairs)
+        if pair in pairs[:number]
+    ]
+
+
+def twice(section: str, member: str, names: Sequence[str], *, skip: int = 0) -> list[str]:
+    """The entries whose name is another's before them. skip: how many names are of no entry."""
+    return [
+        f"{section}[{number - skip}]: {member} is taken; give another one"
+        for number, name in enumerate(names)
+        if name in names[:number]
+    ]
 
 
 def _main_api(audience: str, users: Iterable[User]) -> Settings:

@@ -21,7 +21,7 @@ from typing import Final, cast
 
 from atjwt.errors import ConfigurationError
 from atjwt.issuer.api import MANAGEMENT_SCOPES, scope_names
-from atjwt.issuer.clients import APP, EVERY_API, MACHINE, MANAGEMENT, MANAGER, Client
+from atjwt.issuer.clients import EVERY_API, MANAGEMENT, Client
 from atjwt.issuer.grant_members import GRANTED, SETTINGS, grant_of
 from atjwt.issuer.members import (
     Check,
@@ -33,7 +33,7 @@ from atjwt.issuer.members import (
     text,
 )
 from atjwt.issuer.organizations import Organization
-from atjwt.issuer.setup import AUDIENCE, Setup
+from atjwt.issuer.setup import AUDIENCE, Setup, built_in, clashes, twice
 from atjwt.issuer.tokens import MACHINE_SCOPES
 from atjwt.issuer.users import USERS, User
 
@@ -44,7 +44,7 @@ _NAMES: Final = "allow_organization_name_in_authentication_api"
 
 
 def _permissions(value: object) -> str | None:
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or not all(isinstance(names, list) for names in value.values()):
         return "is a table of lists, by API identifier"
     wrong = (why for names in value.values() if (why := GRANTED(names)))
     return next((f"has a list that {why}" for why in wrong), None)
@@ -93,15 +93,17 @@ def _load(path: Path) -> dict[str, object]:
     try:
         with path.open("rb") as file:
             content = file.read(_MAX_SIZE + 1)
-        if len(content) > _MAX_SIZE:
-            raise ConfigurationError([f"{path}: it is longer than {_MAX_SIZE} bytes; shorten it"])
-        return tomllib.loads(content.decode("utf-8"))
+        if len(content) <= _MAX_SIZE:
+            return tomllib.loads(content.decode("utf-8"))
+        problem = f"it is longer than {_MAX_SIZE} bytes; shorten it"
     except OSError as error:
         problem = f"it cannot be read: {error.strerror}; name another file"
     except UnicodeDecodeError:
         problem = "it is not UTF-8; save it as UTF-8"
     except tomllib.TOMLDecodeError as error:
         problem = f"it is not TOML: {error}"
+    except ValueError:  # of Python, which reads no number of some thousands of digits
+        problem = "a number in it is too long; shorten it"
     except RecursionError:
         problem = "it is nested too deep"
     raise ConfigurationError([f"{path}: {problem}"])
@@ -171,23 +173,21 @@ def _problems(
 def _references(sections: Mapping[str, list[dict[str, object]]]) -> list[str]:
     apis = {str(api["identifier"]): scope_names(api) for api in sections["apis"]}
     known = apis or {AUDIENCE: MACHINE_SCOPES}
-    clients = [str(client["client_id"]) for client in sections["clients"]]
-    problems = _twice("apis", "identifier", [str(api["identifier"]) for api in sections["apis"]])
-    problems += _twice("users", "subject", [str(user["subject"]) for user in sections["users"]])
-    problems += _twice("clients", "client_id", [MANAGER.client_id, *clients], skip=1)
+    given = [*map(_client, sections["clients"])]
+    clients = [client.client_id for client in (*given, *built_in(given))]
+    problems = twice("apis", "identifier", [str(api["identifier"]) for api in sections["apis"]])
+    problems += twice("users", "subject", [str(user["subject"]) for user in sections["users"]])
+    problems += clashes(given, [*map(grant_of, sections["grants"])])
     for number, user in enumerate(sections["users"]):
         permissions = cast("dict[str, list[str]]", user.get("permissions", {}))
         for api, names in permissions.items():
-            problems += _at(f"users[{number}]: permissions", api, names, known)
-    types = {client["type"] for client in sections["clients"]}
-    clients += [c.client_id for c in (MACHINE, APP) if c.type not in types]
-    clients += [MANAGER.client_id]
+            problems += _at(f"users[{number}]", api, names, known, "permissions")
     for number, grant in enumerate(sections["grants"]):
         problems += _none_of(f"grants[{number}]: client_id", [grant["client_id"]], clients)
         if grant["audience"] != EVERY_API:
             names = cast("list[str]", grant.get("scope", []))
             every = {**known, MANAGEMENT: MANAGEMENT_SCOPES}
-            problems += _at(f"grants[{number}]: scope", str(grant["audience"]), names, every)
+            problems += _at(f"grants[{number}]", str(grant["audience"]), names, every, "audience")
     return problems + _of_organizations(sections, clients)
 
 
@@ -197,8 +197,8 @@ def _of_organizations(
     entries = sections["organizations"]
     people = [str(user["subject"]) for user in sections["users"]]
     people = people or [user.subject for user in USERS]
-    problems = _twice("organizations", "id", [str(entry["id"]) for entry in entries])
-    problems += _twice("organizations", "name", [str(entry["name"]) for entry in entries])
+    problems = twice("organizations", "id", [str(entry["id"]) for entry in entries])
+    problems += twice("organizations", "name", [str(entry["name"]) for entry in entries])
     for number, entry in enumerate(entries):
         for member, there in (("members", people), ("clients", clients)):
             names = cast("list[object]", entry.get(member, []))
@@ -211,21 +211,16 @@ def _none_of(place: str, names: Iterable[object], there: Collection[str]) -> lis
     return [f"{place} names none of {options}" for name in names if name not in there]
 
 
-def _twice(section: str, member: str, names: list[str], *, skip: int = 0) -> list[str]:
-    return [
-        f"{section}[{number - skip}]: {member} is taken; give another one"
-        for number, name in enumerate(names)
-        if name in names[:number]
-    ]
-
-
 def _at(
-    place: str, api: str, names: Iterable[str], known: Mapping[str, Collection[str]]
+    place: str, api: str, names: Iterable[str], known: Mapping[str, Collection[str]], member: str
 ) -> list[str]:
+    """member: which of the entry's names the API."""
     if api not in known:
-        return [f"{place}: no API has the identifier {api!r}; there are {', '.join(known)}"]
+        options = ", ".join(known)
+        return [f"{place}: {member}: no API has the identifier {api!r}; there are {options}"]
+    where = f"{place}: {'scope' if member == 'audience' else member}"
     unknown = [name for name in names if name not in known[api]]
-    return [f"{place}: {api} defines no scope {name!r}; add it to the API's" for name in unknown]
+    return [f"{where}: {api} defines no scope {name!r}; add it to the API's" for name in unknown]
 
 
 def _user(entry: Mapping[str, object]) -> User:

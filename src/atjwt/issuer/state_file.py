@@ -16,6 +16,7 @@ from threading import Lock
 from typing import Final, NoReturn
 
 from atjwt.errors import ConfigurationError
+from atjwt.issuer.json_text import parse_json
 from atjwt.issuer.store import Change, NotKept
 
 _APPLICATION_ID: Final = 0x61746A77  # "atjw"
@@ -37,12 +38,16 @@ _PUT: Final = (
 )
 _DROP: Final = "DELETE FROM documents WHERE kind = ? AND name = ?"
 
+_DAMAGED: Final = "it is damaged; restore it, or delete it and begin anew"
 _SENTENCES: Final = {
+    sqlite3.SQLITE_ERROR: _DAMAGED,
+    sqlite3.SQLITE_CORRUPT: _DAMAGED,
+    sqlite3.SQLITE_NOTADB: _DAMAGED,
     sqlite3.SQLITE_BUSY: "another process has it; stop that one, or name another file",
     sqlite3.SQLITE_READONLY: "it cannot be written to; make it writable, or name another file",
     sqlite3.SQLITE_CANTOPEN: "it cannot be written to; make it writable, or name another file",
     sqlite3.SQLITE_FULL: "the disk is full; make room, or name another file",
-    sqlite3.SQLITE_MISUSE: "it was closed",
+    sqlite3.SQLITE_IOERR: "the system could not read or write it; keep it, look at the disk, try again",
 }
 
 
@@ -57,13 +62,13 @@ class StateFile:
         """
         self.path = Path(path)
         self._lock = Lock()
-        is_new = self._prepare()
+        self._prepare()
         # Autocommit: a transaction is one where `write` says so.
         self._connection = sqlite3.connect(
             self.path, timeout=0, isolation_level=None, check_same_thread=False
         )
         try:
-            self._take(is_new=is_new)
+            self._take()
         except sqlite3.Error as error:
             self._connection.close()
             self._refuse(_why(error))
@@ -119,51 +124,53 @@ class StateFile:
         with self._lock:
             self._connection.close()
 
-    def _prepare(self) -> bool:
-        """Makes the file if there is none, and looks at it otherwise. Returns whether it is empty."""
+    def _prepare(self) -> None:
+        """Makes the file if there is none, and looks at it otherwise."""
         try:
             try:
                 os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
             except FileExistsError:
-                return self._look()
-            return True
+                self._look()
         except OSError as error:
             self._refuse(f"it cannot be opened: {error.strerror}; name another file")
 
-    def _look(self) -> bool:
+    def _look(self) -> None:
+        if not stat.S_ISREG(self.path.stat().st_mode):  # to open a pipe may take for ever
+            self._refuse("it is no regular file; name another one")
         with self.path.open("rb") as file:
             beginning = file.read(len(_MAGIC))
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-        if beginning not in {b"", _MAGIC}:
+        # Zeros: its making was interrupted, and SQLite has a journal to roll that back by.
+        if beginning not in {b"", _MAGIC, bytes(len(_MAGIC))}:
             self._refuse("it is a file of something else; name another one")
         if os.name == "posix" and mode & 0o077:
             self._refuse("others may read it, and keys are in it; say chmod 600 to it")
-        return beginning == b""
 
-    def _take(self, *, is_new: bool) -> None:
+    def _take(self) -> None:
         connection = self._connection
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-        if is_new:
-            connection.executescript(_SCHEMA)
-            return
         connection.execute("BEGIN EXCLUSIVE")  # kept, in this mode, until the file is closed
         connection.execute("COMMIT")
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if (application, version, tables) == (0, 0, 0):  # empty, or its making was interrupted
+            connection.executescript(_SCHEMA)
+            return
         if application != _APPLICATION_ID:
             self._refuse("it is a database of something else; name another file")
         if version != _VERSION:
             self._refuse("it is of another version of atjwt; name another file, or delete it")
         if connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
-            self._refuse("it is damaged; restore it, or delete it and begin anew")
+            self._refuse(_DAMAGED)
 
     def _read(self, body: str) -> dict[str, object]:
         try:
-            value = json.loads(body)
-        except (ValueError, RecursionError):
+            value = parse_json(body)
+        except ValueError:
             value = None
         if not isinstance(value, dict):
-            self._refuse("it is damaged; restore it, or delete it and begin anew")
+            self._refuse(_DAMAGED)
         return value
 
     def _refuse(self, why: str) -> NoReturn:
@@ -171,5 +178,9 @@ class StateFile:
 
 
 def _why(error: sqlite3.Error) -> str:
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_MISUSE) & 0xFF  # the primary one
-    return _SENTENCES.get(code, "it is damaged; restore it, or delete it and begin anew")
+    if isinstance(error, sqlite3.ProgrammingError):
+        return "it was closed"
+    code = getattr(
+        error, "sqlite_errorcode", sqlite3.SQLITE_ERROR
+    )  # without: text that is no UTF-8
+    return _SENTENCES.get(code & 0xFF, f"SQLite refuses it, with code {code}; try again")

@@ -43,6 +43,8 @@ _CLIENTS: Final[dict[Kind, str]] = {
     "client": MACHINE_CLIENT,
     "agent": AGENT_CLIENT,
 }
+# Auth0's page *Agents as Principal*. `act` is of tokens in which an agent acts for somebody else.
+_AGENT_CLAIMS: Final = {"sub_profile": "ai_agent", "client_profile": "service ai_agent"}
 OIDC_SCOPES: Final = frozenset({"openid", "profile", "email", "address", "phone", "offline_access"})
 
 
@@ -124,7 +126,7 @@ class Mint:
         if shows_permissions(dialect):
             members["permissions"] = permissions
         if kind == "agent":
-            members |= _agent_claims(client_id)
+            members |= _AGENT_CLAIMS
         return _changed(members, options.get("claims"))
 
     def token(self, options: TokenOptions) -> str:
@@ -213,15 +215,6 @@ def _words(name: str, given: Iterable[str] | None, default: Iterable[str]) -> li
 
 def _subject(kind: Kind, client_id: str) -> str:
     return {"user": USER, "client": f"{client_id}@clients", "agent": AGENT}[kind]
-
-
-def _agent_claims(client_id: str) -> dict[str, object]:
-    # Auth0's page *Agents as Principal*: the outermost `act.sub` is the client id of the actor.
-    return {
-        "sub_profile": "ai_agent",
-        "client_profile": "service ai_agent",
-        "act": {"sub": client_id, "sub_profile": "ai_agent"},
-    }
 
 
 def _changed(members: dict[str, object], changes: Mapping[str, object] | None) -> dict[str, object]:
