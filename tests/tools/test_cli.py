@@ -23,6 +23,7 @@ from atjwt.cli import issuer as issuer_command
 from atjwt.cli.main import main
 from atjwt.issuer.keys import ALGORITHMS
 from atjwt.issuer.tokens import DIALECTS
+from atjwt.migration import ManagementApi
 from tools.second_opinion import key_set
 
 HELP = """\
@@ -214,22 +215,35 @@ def test_it_stops_although_a_request_hangs(fault: dict[str, object]) -> None:
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-def test_the_printed_switch_works_when_it_is_pasted() -> None:
-    """Two lines for a shell: a token for the Management API, and the change of the profile."""
-    with _serving("--algorithm", "ES256", "--audience", "urn:it's mine") as (process, line):
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("access_token", "rfc9068_profile"),
+        ("access_token_authz", "rfc9068_profile_authz"),
+        ("rfc9068_profile_authz", "access_token_authz"),
+    ],
+)
+def test_the_printed_switch_works_when_it_is_pasted(
+    before: str, after: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A token for the Management API, and the change of the profile, which keeps the permissions; and
+    what the commands of the migration read.
+    """
+    monkeypatch.setenv("NO_PROXY", "*")
+    arguments = ("--algorithm", "ES256", "--audience", "urn:it's mine", "--dialect", before)
+    with _serving(*arguments) as (process, line):
         assert process.stdout is not None
         lines = [line, *iter(process.stdout.readline, "Stop with Ctrl+C.\n")]
-        script = "".join(lines).partition("as at Auth0:\n")[2].partition("What else")[0]
-        environment = {**_environment(), "NO_PROXY": "*"}
+        script, _, rest = "".join(lines).partition("as at Auth0:\n")[2].partition("Or step by step")
         ended = subprocess.run(
             ["sh", "-e"], input=script, capture_output=True, text=True, timeout=30,
-            env=environment, check=True,
+            env={**_environment(), "NO_PROXY": "*"}, check=True,
         )  # fmt: skip
         answer = json.loads(ended.stdout)
-        assert (answer["identifier"], answer["token_dialect"]) == (
-            "urn:it's mine",
-            "rfc9068_profile",
-        )
+        assert (answer["identifier"], answer["token_dialect"]) == ("urn:it's mine", after)
+        export = next(text for text in rest.splitlines() if text.startswith("  export "))
+        environment = dict(pair.split("=", 1) for pair in shlex.split(export)[1:])
+        assert ManagementApi.from_env(environment).get("urn:it's mine") == answer
         assert _stop(process, signal.SIGINT)[0] == 0
 
 

@@ -27,6 +27,9 @@ DIALECTS: Final = (
     "rfc9068_profile",
     "rfc9068_profile_authz",
 )
+_OTHER_PROFILE: Final = dict(zip(DIALECTS, (*DIALECTS[2:], *DIALECTS[:2]), strict=True))
+"""The dialect of the other profile that says as much of permissions."""
+
 ALGORITHMS: Final = (
     "RS256",
     "RS384",
@@ -214,6 +217,7 @@ def _announce(issuer: "LocalIssuer", *, as_json: bool, state: str | None) -> Non
     )
     print(f"\nSee and change all this in a browser, on the Dashboard: {facts['dashboard']}")
     print("\nChange the token profile of the API, as at Auth0:\n", _switch(issuer), sep="\n")
+    print("\nOr step by step, by `atjwt migrate`, which reads:\n", _environment(issuer), sep="\n")
     print(f"\nWhat else there is: {issuer.issuer}\nStop with Ctrl+C.", flush=True)
 
 
@@ -259,12 +263,20 @@ def _switch(issuer: "LocalIssuer") -> str:
     login = _curl(issuer, issuer.management_client_id, issuer.management_client_secret, audience)
     api = f"{audience}resource-servers/{quote(issuer.audience, safe='')}"
     find = """sed -E 's/.*"access_token":"([^"]+)".*/\\1/'"""
-    wanted = json.dumps({"token_dialect": "rfc9068_profile"})
+    wanted = json.dumps({"token_dialect": _OTHER_PROFILE[issuer.dialect]})
     return (
         f"  TOKEN=$({login} | {find})\n"
         f"  curl --request PATCH --url {shlex.quote(api)} "
         '--header "authorization: Bearer $TOKEN" '
         f"--header 'content-type: application/json' --data {shlex.quote(wanted)}"
+    )
+
+
+def _environment(issuer: "LocalIssuer") -> str:
+    return (
+        f"  export AUTH0_DOMAIN={shlex.quote(issuer.issuer)} "
+        f"AUTH0_CLIENT_ID={shlex.quote(issuer.management_client_id)} "
+        f"AUTH0_CLIENT_SECRET={shlex.quote(issuer.management_client_secret)}"
     )
 
 
