@@ -1,10 +1,13 @@
 """`atjwt explain`: what it prints, where it takes a token from, and how it ends."""
 
+import hmac
 import json
 import os
 import re
+import secrets
 import subprocess
 import sys
+from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
@@ -458,21 +461,24 @@ def test_a_custom_domain_is_assumed_to_be_no_auth0(
     assert "assumed" not in run("-", *api, stdin=token)[1]
 
 
-def test_a_shared_secret_is_no_argument(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_shared_secret_is_no_argument(
+    run: Run, issuer: LocalIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It comes from the environment, or from a hidden prompt, and is printed nowhere."""
-    shared = LocalIssuer(issuer=TENANT, audience=API, algorithm="HS256", clock=lambda: NOW)
-    assert isinstance(shared.secret, str)
-    token = shared.token(dialect="access_token")
+    secret = secrets.token_urlsafe(32)
+    signed, _, _ = issuer.token(dialect="access_token", header={"alg": "HS256"}).rpartition(".")
+    mac = hmac.digest(secret.encode(), signed.encode(), "sha256")
+    token = f"{signed}.{urlsafe_b64encode(mac).decode().rstrip('=')}"
     api = ("--issuer", TENANT, "--audience", API, "--at", str(NOW), "--algorithms", "HS256")
     code, out, err = run("-", *api, stdin=token)
     assert (code, out) == (2, "")
     assert err.startswith(
         "atjwt explain: algorithms: HS256 needs the issuer's secret: set ATJWT_SEC"
     )
-    monkeypatch.setenv("ATJWT_SECRET", shared.secret)
+    monkeypatch.setenv("ATJWT_SECRET", secret)
     code, out, err = run("-", *api, stdin=token)
     assert (code, "keys         a shared secret\n" in out) == (0, True)
-    assert shared.secret not in out + err
+    assert secret not in out + err
     monkeypatch.setenv("ATJWT_SECRET", "wrong " * 6)
     assert "refused: invalid_signature" in run("-", *api, stdin=token)[1]
     monkeypatch.setenv("ATJWT_SECRET", "short")
@@ -480,7 +486,7 @@ def test_a_shared_secret_is_no_argument(run: Run, monkeypatch: pytest.MonkeyPatc
         2, "atjwt explain: secret: HS256 needs at least 32 bytes (RFC 7518 section 3.2)\n",
     )  # fmt: skip
     monkeypatch.delenv("ATJWT_SECRET")
-    answers = [shared.secret]
+    answers = [secret]
 
     def prompt(text: str, stream: object = None) -> str:
         if not answers:

@@ -196,7 +196,9 @@ def _profiles(listed: str) -> frozenset[Profile]:
 def tell(command: str, error: ConfigurationError) -> int:
     """Prints the problems of a command that was asked wrongly. Returns the exit code, 2."""
     for problem in error.problems:
-        said = problem.removeprefix("TrustedIssuer: ").removeprefix("ResourceServer: ")
+        said = problem
+        for prefix in ("TrustedIssuer: ", "ResourceServer: ", "explain: "):
+            said = said.removeprefix(prefix)
         print(f"atjwt {command}: {said}", file=sys.stderr)
     return 2
 

@@ -65,6 +65,7 @@ def _routes_as_json(judged: Judged) -> Iterator[dict[str, object]]:
         yield {
             "path": route.path,
             "methods": list(route.methods),
+            "kind": route.kind,
             "policy": route.policy,
             "allowed": allowed,
         }
