@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from email.utils import formatdate
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 
 from atjwt import Reason
 from atjwt.cli.main import main
-from shell.wire import JWKS, METADATA, Clock, WireIssuer, answer, raw, redirect
+from shell.wire import JWKS, METADATA, Clock, WireIssuer, answer, document, raw, redirect
 
 API = "https://api.example.com/"
 
@@ -270,6 +271,14 @@ def test_what_was_assumed_is_said(run: Run, wire: WireIssuer) -> None:
     assert "ok       assumed: rfc9068 alone, " in run("--issuer", wire.url)[1]
     assert "assumed" not in run("--issuer", wire.url, "--profiles", "rfc9068")[1]
     assert "assumed" not in run("--app", "shop:app")[1]
+
+
+def test_the_leeway_is_the_apis(run: Run, wire: WireIssuer) -> None:
+    """Clocks that differ by less are a warning; by default it is ten seconds."""
+    date = formatdate(time.time() + 40, usegmt=True)
+    wire.routes[JWKS] = document(wire.issuer.jwks(), headers={"date": date})
+    assert "more than the leeway of 10 s\n" in run("--issuer", wire.url)[1]
+    assert "within the leeway of 60 s\n" in run("--issuer", wire.url, "--leeway", "60")[1]
 
 
 def test_ctrl_c_is_no_traceback(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

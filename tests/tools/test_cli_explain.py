@@ -326,6 +326,7 @@ def test_checks_that_lack_the_same_are_one_line(run: Run) -> None:
     assert [line[:13].rstrip() for line in told] == [
         "0  holds", "0  holds", "1  FAILS", "", "1  not judged",
     ]  # fmt: skip
+    assert told[1] == "0  holds       it is one token68                   RFC 6750 section 2.1"
     assert told[-1] == (
         "1  not judged  21 checks, to step 7: its three parts could not be told apart"
     )
@@ -486,9 +487,10 @@ def test_a_shared_secret_is_no_argument(
         2, "atjwt explain: secret: HS256 needs at least 32 bytes (RFC 7518 section 3.2)\n",
     )  # fmt: skip
     monkeypatch.delenv("ATJWT_SECRET")
-    answers = [secret]
+    answers, prompts = [secret], []
 
     def prompt(text: str, stream: object = None) -> str:
+        prompts.append(text)
         if not answers:
             raise EOFError
         return answers.pop()
@@ -499,6 +501,9 @@ def test_a_shared_secret_is_no_argument(
     assert run("-", *api, stdin=token)[0] == 0
     code, _, err = run("-", *api, stdin=token)
     assert (code, err.startswith("\natjwt explain: algorithms: HS256 needs")) == (2, True)
+    monkeypatch.setenv("ATJWT_SECRET", secret)
+    assert run("-", *api, stdin=token)[0] == 0
+    assert prompts == ["the issuer's secret (not shown): "] * 2
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route, WebSocketRoute
 
-from atjwt import ResourceServer, TrustedIssuer
+from atjwt import AUTH0, ResourceServer, TrustedIssuer
 from atjwt.asgi import AccessTokenMiddleware
 from atjwt.starlette import requires
 
@@ -66,6 +66,34 @@ def of(server, **settings):
 
 app = of(shop)
 two = Starlette(routes=[Mount("/shop", app), Mount("/bank", of(bank))])
+
+def narrow():
+    old = TrustedIssuer.auth0(
+        "login.shop.example", profiles={AUTH0}, algorithms=["ES256"], jwks=jwks
+    )
+    server = ResourceServer(audience=shop.audience, issuers=[old])
+    return Starlette(routes=[Mount("/new", app), Mount("/old", of(server))])
+
+def bare():
+    unasked = TrustedIssuer.auth0("login.shop.example", algorithms=["ES256"])
+    return of(ResourceServer(audience=shop.audience, issuers=[unasked]))
+
+def optional():
+    return of(shop, required=False)
+
+class Loud:
+    def __init__(self, app):
+        print("the middleware is built")
+        self.app = app
+
+    async def __call__(self, scope, receive, send):
+        await self.app(scope, receive, send)
+
+def loud():
+    return Starlette(
+        routes=ROUTES,
+        middleware=[Middleware(Loud), Middleware(AccessTokenMiddleware, resource_server=shop)],
+    )
 
 def open_app():
     return Starlette(routes=[Route("/cart", cart)])
@@ -163,6 +191,32 @@ def test_of_several_the_one_that_is_meant(run: Run, issuer: LocalIssuer) -> None
     assert [line.split()[1] for line in out.splitlines() if line.startswith("API ")] == [
         API, "https://bank.example.com/",
     ]  # fmt: skip
+
+
+def test_of_several_that_are_meant_one_is_enough(run: Run, issuer: LocalIssuer) -> None:
+    """Each is told; the exit code is 0 if one accepts it."""
+    code, out, _ = run("shop:narrow()", stdin=issuer.token(dialect="rfc9068_profile"))
+    assert (code, out.startswith("shop:narrow() has 2 APIs; judged by each of them\n")) == (0, True)
+    assert (out.count("accepted: "), out.count("refused: profile_not_accepted; ")) == (1, 1)
+
+
+def test_only_routes_that_need_a_token_are_told(run: Run, issuer: LocalIssuer) -> None:
+    """Not those that are open to all, though a middleware looks at tokens on their way."""
+    (judged,) = json.loads(run("shop:optional()", "--json", stdin=issuer.token())[1])["judged"]
+    assert [route["path"] for route in judged["routes"]] == ["/orders", "/admin", "/live"]
+
+
+def test_offline_nothing_is_fetched(run: Run, issuer: LocalIssuer) -> None:
+    """An app that fetches its keys cannot judge then; the exit code is 3."""
+    code, out, _ = run("shop:bare()", "--offline", stdin=issuer.token())
+    assert (code, "keys         not fetched: offline\n" in out) == (3, True)
+
+
+def test_what_an_app_prints_is_not_the_answer(run: Run, issuer: LocalIssuer) -> None:
+    """While it is imported and while it is built: on stderr, so that stdout is JSON alone."""
+    code, out, err = run("shop:loud()", "--json", stdin=issuer.token())
+    assert (code, json.loads(out)["app"]) == (0, "shop:loud()")
+    assert err.startswith("the shop is open\nthe middleware is built\n")
 
 
 def test_json_tells_each_that_is_meant(run: Run, issuer: LocalIssuer) -> None:

@@ -240,6 +240,7 @@ def test_a_profile_that_is_not_accepted_names_the_setting(issuer: LocalIssuer) -
     assert found.reason is Reason.PROFILE_NOT_ACCEPTED
     assert "profiles={AUTH0, RFC9068}" in found.fix
     assert "--profiles auth0,rfc9068" in found.fix
+    assert "custom domain" not in found.fix
 
 
 def test_an_issuer_that_may_be_auth0_is_asked_about(issuer: LocalIssuer) -> None:
@@ -283,12 +284,20 @@ def test_a_token_is_meant_for_who_trusts_its_issuer_and_has_its_audience(
     issuer: LocalIssuer,
 ) -> None:
     """In the order of the resource servers; nothing is fetched for that."""
-    ours = api(issuer)
+    asked: list[str] = []
+
+    async def fetch(url: str) -> Any:
+        asked.append(url)
+        return await issuer.fetch(url)
+
+    trusted = TrustedIssuer(TENANT, algorithms=["ES256"])
+    ours = ResourceServer(audience=API, issuers=[trusted], clock=lambda: NOW, fetch=fetch)
     other = ResourceServer(audience="https://b.example.com/", issuers=ours.issuers)
     stranger = ResourceServer(audience=API, issuers=[TrustedIssuer("https://b.example.org/")])
     assert fitting(issuer.token(), [stranger, other, ours]) == (ours,)
     assert fitting(issuer.token(), [ours, ours]) == (ours, ours)
     assert fitting("opaque", [ours]) == ()
+    assert not asked
 
 
 def test_an_anonymous_session_is_told(issuer: LocalIssuer) -> None:
