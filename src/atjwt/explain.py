@@ -1,6 +1,7 @@
 """Why a token is accepted or refused: every check, what came of it, and what is likely to mend it.
 
     explain(token, resource_server)  → Explanation          python -m atjwt explain on the command line
+    fitting(token, resource_servers) → those that it is meant for
 
 The checks are those of the request path (`core/explain.py`). The token goes nowhere: only keys are
 fetched, and only those of a configured issuer. For the owner of the API: an explanation names claims
@@ -8,11 +9,10 @@ and tells times as differences from now, and never holds what another claim says
 """
 
 import json
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from queue import Empty, SimpleQueue
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
 from atjwt.core.challenge import ANSWERS
 from atjwt.core.configuration import read_keys
@@ -20,18 +20,18 @@ from atjwt.core.explain import Facts, Judgement
 from atjwt.core.explain import explain as judge
 from atjwt.core.key_set import KeySet
 from atjwt.core.member import is_time
-from atjwt.core.principal import to_principal
-from atjwt.core.reading import read_json_object
+from atjwt.core.policy import Policy, require
+from atjwt.core.principal import Principal, to_principal
 from atjwt.core.trusted_issuer import TrustedIssuer
 from atjwt.core.verify import Case, verify
-from atjwt.errors import ConfigurationError, Reason
+from atjwt.errors import AuthError, ConfigurationError, Reason
 from atjwt.events import Event, KeysFailed, fingerprint
 from atjwt.fixes import fix_of, spoken
 from atjwt.jwks_client import JwksClient
 from atjwt.reporter import Reporter
 from atjwt.resource_server import ResourceServer
 
-__all__ = ["Check", "Explanation", "Taken", "explain", "spoken", "take_token"]
+__all__ = ["Check", "Explanation", "explain", "fitting", "spoken"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,7 @@ class Explanation:
     kind: of the caller, `user`, `client`, `agent` or `anonymous`, if it is accepted.
     claims: the names of its claims. times: seconds from `at` to each of its times.
     keys: how the issuer's keys were had, or why not. notes: what is unusual without being wrong.
+    allowed: whether its principal meets what each guard asks for; empty unless it is accepted.
     """
 
     fingerprint: str
@@ -86,6 +87,7 @@ class Explanation:
     keys: str
     checks: tuple[Check, ...]
     notes: tuple[str, ...]
+    allowed: tuple[bool, ...] = ()
 
     @property
     def fix(self) -> str:
@@ -108,19 +110,20 @@ def explain(
     keys: Mapping[str, object] | None = None,
     now: float | None = None,
     offline: bool = False,
+    guards: Sequence[Sequence[Policy]] = (),
 ) -> Explanation:
     """Makes every check that can be made, as the resource server would; may block for its issuer.
 
     keys: a JWK Set (RFC 7517 section 5) to use for the token's issuer, instead of fetching.
     now: seconds since 1970; default the resource server's clock.
     offline: whether to fetch nothing.
+    guards: for each, the policies that it asks for, all of which must be met; a guard without any
+        lets in every authenticated caller. `Explanation.allowed` answers, in their order.
     Raises ConfigurationError: `keys` is no JWK Set with a usable key.
     """
     credentials = token if isinstance(token, bytes) else token.encode("utf-8", "surrogatepass")
     at = resource_server.clock() if now is None else now
-    problems, given = read_keys(None, keys, None)
-    if problems:
-        raise ConfigurationError(f"explain: {problem}" for problem in problems)
+    given = _given(keys)
     facts = _facts(credentials, resource_server, at, {})
     told = judge(facts)
     issuer: TrustedIssuer | None = getattr(facts, "issuer", None)
@@ -136,7 +139,8 @@ def explain(
     if reason is None and unjudged and not offline:
         reason = Reason.KEYS_UNAVAILABLE
     answer = None if reason is None else ANSWERS[reason]
-    kind, notes = _accepted(facts) if not failing and not unjudged else (None, ())
+    who, notes = _accepted(facts) if not failing and not unjudged else (None, ())
+    kind = None if who is None else who.kind
     profile = getattr(facts, "profile", None)
     return Explanation(
         fingerprint=fingerprint(credentials),
@@ -155,6 +159,22 @@ def explain(
         keys=how,
         checks=checks,
         notes=(*notes, *_remarks(facts, kind)),
+        allowed=() if who is None else tuple(_meets(who, asked, facts) for asked in guards),
+    )
+
+
+def fitting(
+    token: str | bytes, resource_servers: Sequence[ResourceServer]
+) -> tuple[ResourceServer, ...]:
+    """The resource servers that a token is meant for: its issuer and its audience are theirs.
+
+    Nothing is fetched, and nothing verified. Empty where it is meant for none of them.
+    """
+    found = [(server, explain(token, server, offline=True)) for server in resource_servers]
+    return tuple(
+        server
+        for server, said in found
+        if said.issuer and not any(Reason.WRONG_AUDIENCE in check.reasons for check in said.checks)
     )
 
 
@@ -174,6 +194,13 @@ def _facts(
 
 _OFFLINE: Final = "not fetched: offline"
 _FETCH: Final = "let the keys be fetched, or give them (--jwks FILE)"
+
+
+def _given(keys: Mapping[str, object] | None) -> KeySet | None:
+    problems, given = read_keys(None, keys, None)
+    if problems:
+        raise ConfigurationError(f"explain: {problem}" for problem in problems)
+    return given
 
 
 def _keys_of(
@@ -220,6 +247,23 @@ _MISSING: Final = {
     "profile": "the profile is not known",
     "key": "the key is not known",
 }
+_FOUND_BY: Final[Mapping[str, tuple[str, ...]]] = {
+    **dict.fromkeys(("header", "payload", "signature"), ("parts",)),
+    **dict.fromkeys(("alg", "kid", "typ"), ("header",)),
+    "token": ("payload",),
+    "issuer": ("token",),
+    "profile": ("typ",),
+    "key": ("issuer", "kid", "alg", "keys"),
+}
+"""A fact → what it is found out from."""
+
+
+def _cause(missing: str, facts: Facts) -> str:
+    """The fact for want of which this one is missing too: the first of the chain."""
+    for earlier in _FOUND_BY.get(missing, ()):
+        if not hasattr(facts, earlier):
+            return _cause(earlier, facts)
+    return missing
 
 
 def _check(judgement: Judgement, facts: Facts, keys: str) -> Check:
@@ -229,23 +273,34 @@ def _check(judgement: Judgement, facts: Facts, keys: str) -> Check:
         reasons = tuple(failure.reason for failure in failures)
         details = tuple(failure.detail for failure in failures)
         return Check(*said, "FAILS", reasons, details, fix_of(reasons[0], facts))
-    if missing == "keys":
+    cause = _cause(missing, facts)
+    if cause == "keys":
         fix = _FETCH if keys == _OFFLINE else fix_of(Reason.KEYS_UNAVAILABLE, facts)
         return Check(*said, "not judged", (), (f"keys: {keys}",), fix)
-    if missing:
-        return Check(*said, "not judged", (), (_MISSING[missing],))
+    if cause:
+        return Check(*said, "not judged", (), (_MISSING[cause],))
     return Check(*said, "holds")
 
 
-def _accepted(facts: Facts) -> tuple[str, tuple[str, ...]]:
-    """What the server makes of a token that passes every check: the kind of caller, and notes."""
+def _accepted(facts: Facts) -> tuple[Principal, tuple[str, ...]]:
+    """What the server makes of a token that passes every check: the principal, and notes."""
     verified = verify(
         Case(
             facts.token, facts.issuer, facts.profile, facts.key, facts.audience, facts.now,
             facts.leeway,
         )
     )  # fmt: skip
-    return to_principal(verified).kind, verified.notes
+    return to_principal(verified), verified.notes
+
+
+def _meets(who: Principal, asked: Sequence[Policy], facts: Facts) -> bool:
+    policies: Sequence[Policy | None] = asked or (None,)
+    try:
+        for policy in policies:
+            require(policy, who, facts.now, facts.leeway)
+    except AuthError:
+        return False
+    return True
 
 
 def _dialect(facts: Facts) -> str | None:
@@ -289,49 +344,3 @@ def _remarks(facts: Facts, kind: str | None) -> list[str]:
             " guard where its policy names that kind"
         )
     return remarks
-
-
-# --- What people paste ----------------------------------------------------------------------------
-
-
-class Taken(NamedTuple):
-    """A token, and what it was taken out of; empty where it was all there was."""
-
-    token: str
-    out_of: str
-
-    def __repr__(self) -> str:
-        return "<Taken>"
-
-
-def take_token(text: str) -> Taken:
-    """Takes the token out of what people paste: a header, a quoted string, a token response.
-
-    Raises ValueError: a token response without access token.
-    """
-    bare = text.strip()
-    if bare.startswith("{"):
-        return Taken(_from_response(bare), "a token response")
-    layers = []
-    for name, beginning in _WRAPPINGS:
-        unquoted = bare.strip("\"'` \t,")
-        layers += ["quotes"] if unquoted != bare and "quotes" not in layers else []
-        bare = unquoted[match.end() :] if (match := beginning.match(unquoted)) else unquoted
-        layers += [name] if bare != unquoted else []
-    return Taken(bare, " and ".join(layers))
-
-
-_WRAPPINGS: Final = (
-    ("a header", re.compile(r"authorization:\s*", re.IGNORECASE)),
-    ("the scheme Bearer", re.compile(r"bearer(\s+|$)", re.IGNORECASE)),
-)
-
-
-def _from_response(text: str) -> str:
-    try:
-        token = read_json_object(text.encode("utf-8", "replace")).get("access_token")
-    except ValueError:
-        token = None
-    if not isinstance(token, str):
-        raise ValueError("this is no token response with an access_token; give the token itself")
-    return token.strip()

@@ -82,6 +82,12 @@ def _wrong_type(facts: Facts) -> str:
 
 
 def _not_accepted(facts: Facts) -> str:
+    if facts.profile is AUTH0 and not facts.issuer.is_auth0:
+        return (
+            "if this is a custom domain of Auth0, or the local issuer, give --profiles auth0,rfc9068,"
+            " or write TrustedIssuer.auth0(…), or profiles={AUTH0, RFC9068}; else let the"
+            " authorization server issue tokens of the RFC 9068 profile (typ at+jwt)"
+        )
     return (
         f"accept the profile {facts.profile} from this issuer as well (profiles={{AUTH0, RFC9068}};"
         " ATJWT_PROFILES or --profiles auth0,rfc9068), or set the API's token profile at the"
@@ -93,7 +99,7 @@ def _algorithm(facts: Facts) -> str:
     if facts.alg == "HS256":
         return (
             "it is signed with a shared secret: set the API's signing algorithm to RS256 at the"
-            " authorization server, or give the issuer secret=…"
+            " authorization server, or give the issuer secret=… (--algorithms HS256 with ATJWT_SECRET)"
         )
     if facts.alg in ALGORITHMS:
         return (

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from email.utils import formatdate
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 
 from atjwt import Reason
 from atjwt.cli.main import main
-from shell.wire import JWKS, METADATA, Clock, WireIssuer, answer, raw, redirect
+from shell.wire import JWKS, METADATA, Clock, WireIssuer, answer, document, raw, redirect
 
 API = "https://api.example.com/"
 
@@ -25,16 +26,19 @@ usage: atjwt doctor [-h] [--issuer URL] [--audience ID] [--profiles NAMES] [--al
 
 Looks at this machine (versions, TLS roots, proxies), at what an issuer publishes (metadata, keys,
 caching, clock) and at an app (guards, middleware, and each issuer that it trusts), and tells what
-is wrong and how to mend it. Exit code 0: no problem; 1: problems; 2: asked wrongly.
+is wrong and how to mend it. Name an issuer, an app or both. Exit code 0: no problem; 1: problems;
+2: asked wrongly.
 
 options:
   -h, --help          show this help message and exit
   --issuer URL        the issuer, as the API is configured with it (default: from AUTH0_DOMAIN)
   --audience ID       the API's identifier; may be repeated (default: AUTH0_AUDIENCE)
-  --profiles NAMES    token profiles accepted: auth0, rfc9068 or auth0,rfc9068 (default:
-                      ATJWT_PROFILES, or both from Auth0 and rfc9068 from others)
+  --profiles NAMES    token profiles accepted: auth0, rfc9068 or auth0,rfc9068 (default: rfc9068;
+                      both from a host under .auth0.com; with AUTH0_DOMAIN, ATJWT_PROFILES or
+                      both)
   --algorithms NAMES  signature algorithms accepted, with commas between them (default:
-                      RS256,PS256 from Auth0, and ES256 from others)
+                      RS256,PS256 from Auth0, and ES256 from others); HS256 takes its secret from
+                      ATJWT_SECRET, or asks for it
   --leeway SECONDS    by which clocks may differ (default: 10)
   --jwks FILE|URL     the issuer's keys, instead of those it publishes
   --app module:app    look at this app, or its factory, module:make_app()
@@ -49,6 +53,8 @@ here
   ok       TLS roots: those of SSL_CERT_FILE, in place of the system's
 
 issuer URL
+  ok       assumed: rfc9068 alone, since the issuer's host is not under .auth0.com: if this is a \
+custom domain of Auth0, or the local issuer, give --profiles auth0,rfc9068
   ok       accepted from it: rfc9068, signed by ES256, PS256, RS256
   ok       metadata: found by OpenID Connect Discovery, and of this very issuer
   ok       jwks_uri: on the issuer's own host, by http
@@ -64,7 +70,7 @@ SHOP = """\
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 from atjwt import ResourceServer, TrustedIssuer
 from atjwt.asgi import AccessTokenMiddleware
@@ -88,6 +94,14 @@ def make_app(**settings):
     )
 
 app = make_app()
+
+def two():
+    other = ResourceServer(audience="https://b.example.com/", issuers=server.issuers)
+    inner = Starlette(routes=[Route("/orders", orders)])
+    return Starlette(routes=[
+        Mount("/a", app),
+        Mount("/b", AccessTokenMiddleware(inner, resource_server=other)),
+    ])
 
 def open_app():
     return make_app(required=False)
@@ -217,13 +231,6 @@ def test_colours_are_for_a_person(
 # --- Whom it looks at -----------------------------------------------------------------------------
 
 
-def test_nobody_named_is_a_warning(run: Run) -> None:
-    """The machine alone is looked at."""
-    code, out, err = run()
-    assert (code, err, ending(out)) == (0, "", "0 problems, 1 warning")
-    assert "fix: give --issuer and --audience, or --app, or set AUTH0_DOMAIN" in out
-
-
 def test_the_environment_names_one(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """As ResourceServer.from_env reads it; an app beside it speaks for itself."""
     monkeypatch.setenv("AUTH0_DOMAIN", "127.0.0.1:1")
@@ -251,9 +258,37 @@ def test_a_token_is_judged_by_each_api(run: Run, wire: WireIssuer) -> None:
     code, out, err = run("--app", "shop:app", "--token", "-", stdin=f"Bearer {good}\n")
     assert (code, good in out + err) == (0, False)
     assert "it is accepted; the kind of its caller is user" in out
+    out = run("--app", "shop:two()", "--token", "-", stdin=good)[1]
+    assert out.count("it is accepted; ") == 1
+    assert "refused" not in out
     bad = wire.issuer.broken(Reason.OPAQUE_TOKEN)
     code, out, _ = run("--issuer", wire.url, "--audience", API, "--token", "-", stdin=bad)
     assert (code, "  PROBLEM  refused: opaque_token\n" in out) == (1, True)
+
+
+def test_what_was_assumed_is_said(run: Run, wire: WireIssuer) -> None:
+    """Of an issuer by its name alone; where the profiles are named, nothing is."""
+    assert "ok       assumed: rfc9068 alone, " in run("--issuer", wire.url)[1]
+    assert "assumed" not in run("--issuer", wire.url, "--profiles", "rfc9068")[1]
+    assert "assumed" not in run("--app", "shop:app")[1]
+
+
+def test_the_leeway_is_the_apis(run: Run, wire: WireIssuer) -> None:
+    """Clocks that differ by less are a warning; by default it is ten seconds."""
+    date = formatdate(time.time() + 40, usegmt=True)
+    wire.routes[JWKS] = document(wire.issuer.jwks(), headers={"date": date})
+    assert "more than the leeway of 10 s\n" in run("--issuer", wire.url)[1]
+    assert "within the leeway of 60 s\n" in run("--issuer", wire.url, "--leeway", "60")[1]
+
+
+def test_ctrl_c_is_no_traceback(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever it comes; the exit code is the shells' own for it."""
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("atjwt.doctor.examine_issuer", interrupted)
+    assert run("--issuer", "http://127.0.0.1:1/") == (130, "", "\natjwt doctor: stopped\n")
 
 
 # --- What is asked wrongly ------------------------------------------------------------------------
@@ -262,13 +297,15 @@ def test_a_token_is_judged_by_each_api(run: Run, wire: WireIssuer) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        ((), "nothing is named to look at: give --issuer or --app, or set AUTH0_DOMAIN"),
         (("--audience", API), "issuer: give --issuer, or set AUTH0_DOMAIN"),
         (("--app", "shop:app", "--audience", API), "issuer: give --issuer, or set AUTH0_DOMAIN"),
         (("--issuer", "ftp://x"), "issuer: this is no URL"),
         (("--issuer", "http://x.example/", "--audience", API), "issuer: http is for loopback only"),
         (("--app", "shopp:app"), "importing shopp failed: ModuleNotFoundError"),
         (("--app", "shop:broken()"), "building the app's middleware failed: TypeError"),
-        (("--token", "-"), "--token: name the API"),
+        (("--token", "-"), "nothing is named to look at"),
+        (("--issuer", "http://127.0.0.1:1/", "--token", "-"), "--token: name the API"),
         (("--app", "shop:app", "--token", "-"), "--token: there is no token on stdin"),
     ],
 )

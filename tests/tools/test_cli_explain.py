@@ -1,10 +1,13 @@
 """`atjwt explain`: what it prints, where it takes a token from, and how it ends."""
 
+import hmac
 import json
 import os
 import re
+import secrets
 import subprocess
 import sys
+from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
@@ -23,7 +26,8 @@ API = "https://api.example.com/"
 
 HELP = """\
 usage: atjwt explain [-h] [--issuer URL] [--audience ID] [--profiles NAMES] [--algorithms NAMES]
-                     [--leeway SECONDS] [--jwks FILE|URL] [--at TIME] [--offline] [--json]
+                     [--leeway SECONDS] [--jwks FILE|URL] [--app module:app] [--at TIME]
+                     [--offline] [--json]
                      [TOKEN]
 
 Makes every check that the API makes, and tells what each one finds in a token, why the API
@@ -39,12 +43,17 @@ options:
   -h, --help          show this help message and exit
   --issuer URL        the issuer, as the API is configured with it (default: from AUTH0_DOMAIN)
   --audience ID       the API's identifier; may be repeated (default: AUTH0_AUDIENCE)
-  --profiles NAMES    token profiles accepted: auth0, rfc9068 or auth0,rfc9068 (default:
-                      ATJWT_PROFILES, or both from Auth0 and rfc9068 from others)
+  --profiles NAMES    token profiles accepted: auth0, rfc9068 or auth0,rfc9068 (default: rfc9068;
+                      both from a host under .auth0.com; with AUTH0_DOMAIN, ATJWT_PROFILES or
+                      both)
   --algorithms NAMES  signature algorithms accepted, with commas between them (default:
-                      RS256,PS256 from Auth0, and ES256 from others)
+                      RS256,PS256 from Auth0, and ES256 from others); HS256 takes its secret from
+                      ATJWT_SECRET, or asks for it
   --leeway SECONDS    by which clocks may differ (default: 10)
   --jwks FILE|URL     the issuer's keys, instead of those it publishes
+  --app module:app    judge it by the settings of this app, or of its factory, module:make_app(),
+                      and tell which of its routes let it in; of several APIs in it, by those that
+                      the token is meant for
   --at TIME           judge it for another time: seconds since 1970, or ISO 8601 with its offset
                       from UTC (default: now)
   --offline           fetch nothing
@@ -59,6 +68,10 @@ dialect      access_token_authz
 claims       aud, azp, exp, iat, iss, permissions, scope, sub
 times        issued 0 s ago, expires in 1 h
 keys         2 keys, given
+API          https://api.example.com/
+accepts      auth0 and rfc9068 from https://tenant.eu.auth0.com/, signed by ES256
+assumed      both profiles, since the issuer's host is under .auth0.com: where the API \
+accepts one alone, give --profiles
 
 0  holds       it is no longer than the API reads                           \
 ResourceServer.max_token_size
@@ -95,7 +108,9 @@ RFC 8725 section 3.11
 7  holds       it is not bound to a key                                     RFC 7800 section 3.1, \
 RFC 9449 section 7.2
 
-accepted: the API lets it in; the kind of its caller is user
+accepted: it passes every check; the kind of its caller is user
+note: guards are not judged, and a route may still answer 403: --app module:app judges them too; \
+what they ask for: atjwt routes module:app
 """
 
 BAD = """\
@@ -105,6 +120,10 @@ profile      rfc9068, by its own word: no signature was found to hold
 claims       aud, client_id, exp, iat, iss, jti, scope, sub
 times        issued 0 s ago, expired 3 min 12 s ago
 keys         not asked for: no configured issuer is named
+API          https://api.example.com/
+accepts      auth0 and rfc9068 from https://tenant.eu.auth0.com/, signed by ES256
+assumed      both profiles, since the issuer's host is under .auth0.com: where the API \
+accepts one alone, give --profiles
 
 0  holds       it is no longer than the API reads                           \
 ResourceServer.max_token_size
@@ -124,17 +143,10 @@ ResourceServer.max_token_size
 its end only
 2  holds       typ marks an access token                                    RFC 9068 section 4; \
 Auth0, Access Token Profiles
-2  not judged  its profile is accepted from this issuer                     TrustedIssuer.profiles
-               the issuer is not known here
-3  not judged  alg is on the issuer's list                                  RFC 8725 section 3.1
-               the issuer is not known here
+2  not judged  2 checks, to step 3: the issuer is not known here
 3  holds       it names its key, where its profile must                     Auth0, Access Token \
 Profiles
-4  not judged  exactly one key of the issuer fits                           RFC 7515 sections \
-4.1.4 and 6
-               the issuer is not known here
-5  not judged  the signature holds under the issuer's key                   RFC 9068 section 4
-               the key is not known
+4  not judged  2 checks, to step 5: the issuer is not known here
 6  FAILS       now lies between nbf and exp                                 RFC 7519 sections \
 4.1.4, 4.1.5
                exp has passed
@@ -192,7 +204,7 @@ def run(
 ) -> Run:
     """Gives the command, with a token on stdin: → exit code, stdout without fingerprint, stderr."""
     monkeypatch.chdir(tmp_path)
-    for name in ("AUTH0_DOMAIN", "AUTH0_AUDIENCE", "ATJWT_PROFILES"):
+    for name in ("AUTH0_DOMAIN", "AUTH0_AUDIENCE", "ATJWT_PROFILES", "ATJWT_SECRET"):
         monkeypatch.delenv(name, raising=False)
     (tmp_path / "keys.json").write_text(json.dumps(issuer.jwks()), "utf-8")
 
@@ -296,14 +308,28 @@ def test_colours_are_for_a_person(
     monkeypatch.delenv("NO_COLOR")
     out = run("-", *asked(), stdin=token)[1]
     assert "0  \x1b[32mholds\x1b[0m       it is no longer" in out
-    assert "\x1b[32maccepted\x1b[0m: the API lets it in" in out
+    assert "\x1b[32maccepted\x1b[0m: it passes every check" in out
 
 
 def test_notes_are_printed(run: Run, issuer: LocalIssuer) -> None:
     """Below the verdict."""
     token = issuer.token(subject="anon@1234")
     out = run("-", *asked(), stdin=token)[1]
-    assert out.splitlines()[-1].startswith("note: it is an anonymous session: ")
+    assert out.splitlines()[-2].startswith("note: it is an anonymous session: ")
+
+
+def test_checks_that_lack_the_same_are_one_line(run: Run) -> None:
+    """Of an opaque token, all of those that come after what is wrong with it."""
+    code, out, _ = run("-", *asked(), stdin="opaque")
+    told = out.split("\n\n")[1].splitlines()
+    assert code == 1
+    assert [line[:13].rstrip() for line in told] == [
+        "0  holds", "0  holds", "1  FAILS", "", "1  not judged",
+    ]  # fmt: skip
+    assert told[1] == "0  holds       it is one token68                   RFC 6750 section 2.1"
+    assert told[-1] == (
+        "1  not judged  21 checks, to step 7: its three parts could not be told apart"
+    )
 
 
 # --- Where the token comes from -------------------------------------------------------------------
@@ -346,8 +372,19 @@ def test_at_a_terminal_it_is_asked_for(
     assert run(*asked())[::2] == (0, "")
     code, _, err = run(*asked())
     assert (code, "a terminal cuts lines at 4095 characters" in err) == (1, True)
-    assert run(*asked())[::2] == (2, "atjwt explain: no token was given\n")
+    assert run(*asked())[::2] == (2, "\natjwt explain: no token was given\n")
     assert set(prompts) == {"access token (not shown): "}
+
+
+def test_ctrl_c_at_the_prompt_is_no_traceback(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends the prompt's line, and the exit code is the shells' own for it."""
+
+    def prompt(text: str) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("getpass.getpass", prompt)
+    monkeypatch.setattr(Stdin, "terminal", True)
+    assert run(*asked()) == (130, "", "\natjwt explain: stopped\n")
 
 
 @pytest.mark.parametrize("text", [b"", b" \n", b'""', b"Bearer "])
@@ -392,6 +429,81 @@ def test_the_environment_says_which_api(
     assert run("-", *given, stdin=token)[::2] == (
         2, "atjwt explain: ATJWT_PROFILES: give auth0, rfc9068 or auth0,rfc9068\n",
     )  # fmt: skip
+
+
+CUSTOM = "https://login.shop.example/"
+
+
+def test_a_custom_domain_is_assumed_to_be_no_auth0(
+    run: Run, issuer: LocalIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was assumed of an issuer is said, and so is what to give instead."""
+    token = issuer.token(dialect="access_token", claims={"iss": CUSTOM})
+    api = ("--algorithms", "ES256", "--jwks", "keys.json", "--at", str(NOW), "--audience", API)
+    code, out, _ = run("-", *api, "--issuer", CUSTOM, stdin=token)
+    assert (code, "refused: profile_not_accepted" in out) == (1, True)
+    assert (
+        f"accepts      rfc9068 from {CUSTOM}, signed by ES256\nassumed      rfc9068 alone, " in out
+    )
+    fix = "if this is a custom domain of Auth0, or the local issuer, give --profiles auth0,rfc9068"
+    assert out.count(fix) == 2
+    both = ("--issuer", CUSTOM, "--profiles", "auth0,rfc9068")
+    code, out, _ = run("-", *api, *both, stdin=token)
+    assert (code, "assumed" in out) == (0, False)
+    monkeypatch.setenv("AUTH0_DOMAIN", CUSTOM)
+    code, out, _ = run("-", *api, stdin=token)
+    assert (code, "assumed      both profiles, since AUTH0_DOMAIN names the issuer" in out) == (
+        0,
+        True,
+    )
+    _, out, _ = run("-", *api, "--json", stdin=token)
+    assert json.loads(out)["assumed"].startswith("both profiles, since AUTH0_DOMAIN")
+    monkeypatch.setenv("ATJWT_PROFILES", "auth0")
+    assert "assumed" not in run("-", *api, stdin=token)[1]
+
+
+def test_a_shared_secret_is_no_argument(
+    run: Run, issuer: LocalIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes from the environment, or from a hidden prompt, and is printed nowhere."""
+    secret = secrets.token_urlsafe(32)
+    signed, _, _ = issuer.token(dialect="access_token", header={"alg": "HS256"}).rpartition(".")
+    mac = hmac.digest(secret.encode(), signed.encode(), "sha256")
+    token = f"{signed}.{urlsafe_b64encode(mac).decode().rstrip('=')}"
+    api = ("--issuer", TENANT, "--audience", API, "--at", str(NOW), "--algorithms", "HS256")
+    code, out, err = run("-", *api, stdin=token)
+    assert (code, out) == (2, "")
+    assert err.startswith(
+        "atjwt explain: algorithms: HS256 needs the issuer's secret: set ATJWT_SEC"
+    )
+    monkeypatch.setenv("ATJWT_SECRET", secret)
+    code, out, err = run("-", *api, stdin=token)
+    assert (code, "keys         a shared secret\n" in out) == (0, True)
+    assert secret not in out + err
+    monkeypatch.setenv("ATJWT_SECRET", "wrong " * 6)
+    assert "refused: invalid_signature" in run("-", *api, stdin=token)[1]
+    monkeypatch.setenv("ATJWT_SECRET", "short")
+    assert run("-", *api, stdin=token)[::2] == (
+        2, "atjwt explain: secret: HS256 needs at least 32 bytes (RFC 7518 section 3.2)\n",
+    )  # fmt: skip
+    monkeypatch.delenv("ATJWT_SECRET")
+    answers, prompts = [secret], []
+
+    def prompt(text: str, stream: object = None) -> str:
+        prompts.append(text)
+        if not answers:
+            raise EOFError
+        return answers.pop()
+
+    monkeypatch.setattr("getpass.getpass", prompt)
+    monkeypatch.setattr(Stdin, "terminal", True)
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert run("-", *api, stdin=token)[0] == 0
+    code, _, err = run("-", *api, stdin=token)
+    assert (code, err.startswith("\natjwt explain: algorithms: HS256 needs")) == (2, True)
+    monkeypatch.setenv("ATJWT_SECRET", secret)
+    assert run("-", *api, stdin=token)[0] == 0
+    assert prompts == ["the issuer's secret (not shown): "] * 2
 
 
 @pytest.mark.parametrize(
@@ -475,6 +587,6 @@ def test_as_a_process_it_reads_a_pipe(issuer: LocalIssuer, tmp_path: Path) -> No
     token = issuer.token()
     done = subprocess.run([*command, *asked()], input=token, **settings, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "accepted: the API lets it in; the kind of its caller is user\n" in done.stdout
+    assert "accepted: it passes every check; the kind of its caller is user\n" in done.stdout
     shown = subprocess.run([*command, "--help"], **settings, check=True)
     assert shown.stdout == HELP

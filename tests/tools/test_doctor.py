@@ -228,6 +228,14 @@ def test_a_custom_domain_is_told(issuer: LocalIssuer) -> None:
     assert "jwks_uri: on tenant.eu.auth0.com, by https" in well(found)
 
 
+def test_this_machine_is_no_custom_domain(issuer: LocalIssuer) -> None:
+    """There the local issuer is, which has one name."""
+    of = TrustedIssuer.auth0("http://127.0.0.1:9000", algorithms=["ES256"])
+    documents = published(issuer, issuer=of.issuer)
+    found = examined(issuer, of, fetch=answering(documents))
+    assert not any("custom domain" in each.sentence for each in found)
+
+
 def test_the_second_place_of_metadata_is_found(issuer: LocalIssuer) -> None:
     """RFC 8414's, where OpenID Connect's is not there."""
     documents = {"oauth-authorization": issuer.metadata(), "jwks.json": issuer.jwks()}

@@ -15,11 +15,15 @@ from atjwt import (
     AuthError,
     ConfigurationError,
     KeyPolicy,
+    Policy,
     Reason,
     ResourceServer,
     TrustedIssuer,
+    has_permission,
+    has_scope,
 )
-from atjwt.explain import Check, Explanation, explain, spoken, take_token
+from atjwt.cli.pasted import take_token
+from atjwt.explain import Check, Explanation, explain, fitting, spoken
 from atjwt.issuer.broken import NOT_BY_A_TOKEN
 from atjwt.issuer.tokens import DIALECTS, REMOVE
 from atjwt.testing import LocalIssuer
@@ -236,6 +240,64 @@ def test_a_profile_that_is_not_accepted_names_the_setting(issuer: LocalIssuer) -
     assert found.reason is Reason.PROFILE_NOT_ACCEPTED
     assert "profiles={AUTH0, RFC9068}" in found.fix
     assert "--profiles auth0,rfc9068" in found.fix
+    assert "custom domain" not in found.fix
+
+
+def test_an_issuer_that_may_be_auth0_is_asked_about(issuer: LocalIssuer) -> None:
+    """Where Auth0's profile comes from a domain that is not known as Auth0's, that is the fix."""
+    other = "https://login.shop.example/"
+    trusted = TrustedIssuer(other, algorithms=["ES256"], jwks=issuer.jwks())
+    server = ResourceServer(audience=API, issuers=[trusted], clock=lambda: NOW)
+    found = explain(issuer.token(dialect="access_token", claims={"iss": other}), server)
+    assert found.reason is Reason.PROFILE_NOT_ACCEPTED
+    assert found.fix.startswith("if this is a custom domain of Auth0, or the local issuer, give")
+    assert "TrustedIssuer.auth0(…)" in found.fix
+
+
+def test_what_is_missing_is_the_first_of_its_chain(issuer: LocalIssuer) -> None:
+    """A check that lacks what another lacked too names that one's reason, not its own."""
+    for token, details in (
+        ("opaque", {"its three parts could not be told apart"}),
+        ("!." + issuer.token().partition(".")[2], {"the header could not be read"}),
+        (issuer.broken(Reason.UNKNOWN_ISSUER), {"the issuer is not known here"}),
+        (issuer.broken(Reason.UNKNOWN_KEY), {"the key is not known"}),
+    ):
+        checks = explain(token, api(issuer)).checks
+        unjudged = [check for check in checks if check.verdict == "not judged"]
+        assert {detail for check in unjudged for detail in check.details} == details
+
+
+def test_guards_answer_for_its_principal(issuer: LocalIssuer) -> None:
+    """All policies of a guard must be met; one without any lets in whoever is authenticated."""
+    orders, admin = has_scope("read:orders"), has_permission("orders:admin")
+    guards: list[list[Policy]] = [[], [orders], [admin], [orders, admin]]
+    token = issuer.token(dialect="access_token", scopes=["read:orders"])
+    found = explain(token, api(issuer), guards=guards)
+    assert found.allowed == (True, True, False, False)
+    assert explain(token, api(issuer)).allowed == ()
+    assert explain(issuer.broken(Reason.EXPIRED), api(issuer), guards=guards).allowed == ()
+    nobody = explain(issuer.token(subject="anon@1234-5678-90"), api(issuer), guards=[[]])
+    assert nobody.allowed == (False,)
+
+
+def test_a_token_is_meant_for_who_trusts_its_issuer_and_has_its_audience(
+    issuer: LocalIssuer,
+) -> None:
+    """In the order of the resource servers; nothing is fetched for that."""
+    asked: list[str] = []
+
+    async def fetch(url: str) -> Any:
+        asked.append(url)
+        return await issuer.fetch(url)
+
+    trusted = TrustedIssuer(TENANT, algorithms=["ES256"])
+    ours = ResourceServer(audience=API, issuers=[trusted], clock=lambda: NOW, fetch=fetch)
+    other = ResourceServer(audience="https://b.example.com/", issuers=ours.issuers)
+    stranger = ResourceServer(audience=API, issuers=[TrustedIssuer("https://b.example.org/")])
+    assert fitting(issuer.token(), [stranger, other, ours]) == (ours,)
+    assert fitting(issuer.token(), [ours, ours]) == (ours, ours)
+    assert fitting("opaque", [ours]) == ()
+    assert not asked
 
 
 def test_an_anonymous_session_is_told(issuer: LocalIssuer) -> None:

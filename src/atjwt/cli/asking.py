@@ -1,18 +1,28 @@
-"""The API that a command is asked about: its arguments, and AUTH0_DOMAIN and the like instead."""
+"""The API that a command is asked about: its arguments, and AUTH0_DOMAIN and the like instead.
+
+The secret of HS256 is no argument, which every process of the host could read: it comes from
+ATJWT_SECRET, or is typed unseen.
+"""
 
 import argparse
 import dataclasses
+import getpass
 import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from atjwt.core.configuration import audience_problems
-from atjwt.core.profile import PROFILES, Profile
+from atjwt.core.profile import AUTH0, PROFILES, Profile
 from atjwt.core.reading import read_json_object
 from atjwt.core.trusted_issuer import TrustedIssuer, trusted_issuer
 from atjwt.errors import ConfigurationError
 from atjwt.resource_server import ResourceServer
+
+SECRET: Final = "ATJWT_SECRET"  # noqa: S105 - the name of a variable
+_LEEWAY: Final = 10.0
+_NAMES: Final = ("issuer", "audience", "profiles", "algorithms", "leeway")
 
 
 def add_api(parser: argparse.ArgumentParser) -> None:
@@ -32,22 +42,21 @@ def add_api(parser: argparse.ArgumentParser) -> None:
         "--profiles",
         type=_profiles,
         metavar="NAMES",
-        help="token profiles accepted: auth0, rfc9068 or auth0,rfc9068 (default: ATJWT_PROFILES, or "
-        "both from Auth0 and rfc9068 from others)",
+        help="token profiles accepted: auth0, rfc9068 or auth0,rfc9068 (default: rfc9068; both from a "
+        "host under .auth0.com; with AUTH0_DOMAIN, ATJWT_PROFILES or both)",
     )
     parser.add_argument(
         "--algorithms",
         type=_words,
         metavar="NAMES",
         help="signature algorithms accepted, with commas between them (default: RS256,PS256 from "
-        "Auth0, and ES256 from others)",
+        f"Auth0, and ES256 from others); HS256 takes its secret from {SECRET}, or asks for it",
     )
     parser.add_argument(
         "--leeway",
         type=float,
-        default=10,
         metavar="SECONDS",
-        help="by which clocks may differ (default: %(default)s)",
+        help=f"by which clocks may differ (default: {_LEEWAY:g})",
     )
     parser.add_argument(
         "--jwks", metavar="FILE|URL", help="the issuer's keys, instead of those it publishes"
@@ -71,7 +80,18 @@ def resource_server(
         problems += error.problems
     if issuer is None or problems:
         raise ConfigurationError(problems)
-    return ResourceServer(audience=audience, issuers=[issuer], leeway=arguments.leeway)
+    return ResourceServer(audience=audience, issuers=[issuer], leeway=leeway_of(arguments))
+
+
+def leeway_of(arguments: argparse.Namespace) -> float:
+    """By how many seconds clocks may differ."""
+    given: float | None = arguments.leeway
+    return _LEEWAY if given is None else given
+
+
+def named_settings(arguments: argparse.Namespace) -> list[str]:
+    """The arguments, as they are written, that say what an API accepts, and were given."""
+    return [f"--{name}" for name in _NAMES if getattr(arguments, name) is not None]
 
 
 def audiences(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> list[str]:
@@ -104,12 +124,54 @@ def named_issuer(
     changes: dict[str, object] = {} if profiles is None else {"profiles": profiles}
     if arguments.algorithms is not None:
         changes["algorithms"] = arguments.algorithms
+        if "HS256" in arguments.algorithms:
+            changes["secret"] = _secret(environ)
     if arguments.jwks is not None:
-        changes |= _keys(arguments.jwks)
+        changes |= keys_at(arguments.jwks)
     return dataclasses.replace(issuer, **changes)  # type: ignore[arg-type]  # it checks all itself
 
 
-def _keys(source: str) -> dict[str, object]:
+def assumed(
+    issuer: TrustedIssuer, arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ
+) -> str:
+    """What was assumed of the profiles that are accepted; empty where they were named."""
+    if arguments.profiles is not None:
+        return ""
+    if AUTH0 not in issuer.profiles and arguments.issuer is not None:
+        return (
+            "rfc9068 alone, since the issuer's host is not under .auth0.com: if this is a custom"
+            " domain of Auth0, or the local issuer, give --profiles auth0,rfc9068"
+        )
+    if arguments.issuer is not None:
+        return (
+            "both profiles, since the issuer's host is under .auth0.com: where the API accepts one"
+            " alone, give --profiles"
+        )
+    if environ.get("ATJWT_PROFILES", "").strip():
+        return ""
+    return (
+        "both profiles, since AUTH0_DOMAIN names the issuer: where the API accepts one alone, set"
+        " ATJWT_PROFILES"
+    )
+
+
+def _secret(environ: Mapping[str, str]) -> str:
+    """What tokens are signed with by HS256. Raises ConfigurationError: there is none."""
+    secret = environ.get(SECRET, "")
+    if not secret and sys.stdin.isatty():
+        try:
+            secret = getpass.getpass("the issuer's secret (not shown): ", stream=sys.stderr)
+        except EOFError:
+            print(file=sys.stderr)  # the prompt has no end of its own then
+    if not secret:
+        raise ConfigurationError(
+            [f"algorithms: HS256 needs the issuer's secret: set {SECRET}, or type it at a terminal"]
+        )
+    return secret
+
+
+def keys_at(source: str) -> dict[str, object]:
+    """The keys that `--jwks` gives, as a setting of an issuer. Raises ConfigurationError."""
     if "://" in source:
         return {"jwks_uri": source}
     try:
@@ -134,6 +196,14 @@ def _profiles(listed: str) -> frozenset[Profile]:
 def tell(command: str, error: ConfigurationError) -> int:
     """Prints the problems of a command that was asked wrongly. Returns the exit code, 2."""
     for problem in error.problems:
-        said = problem.removeprefix("TrustedIssuer: ").removeprefix("ResourceServer: ")
+        said = problem
+        for prefix in ("TrustedIssuer: ", "ResourceServer: ", "explain: "):
+            said = said.removeprefix(prefix)
         print(f"atjwt {command}: {said}", file=sys.stderr)
     return 2
+
+
+def stopped(command: str) -> int:
+    """Ends the line that Ctrl+C was typed on. Returns the exit code that shells give to it."""
+    print(f"\natjwt {command}: stopped", file=sys.stderr)
+    return 130

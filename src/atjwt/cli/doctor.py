@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING, Final
 
 from atjwt.cli.asking import (
     add_api,
+    assumed,
     audiences,
+    leeway_of,
     named_issuer,
     names_an_issuer,
     resource_server,
+    stopped,
     tell,
 )
 from atjwt.cli.loading import NotLoadedError, load_app, target, told
@@ -39,8 +42,8 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         help="find what is wrong with an issuer, an app or this machine",
         description="Looks at this machine (versions, TLS roots, proxies), at what an issuer "
         "publishes (metadata, keys, caching, clock) and at an app (guards, middleware, and each "
-        "issuer that it trusts), and tells what is wrong and how to mend it. Exit code 0: no problem; "
-        "1: problems; 2: asked wrongly.",
+        "issuer that it trusts), and tells what is wrong and how to mend it. Name an issuer, an app "
+        "or both. Exit code 0: no problem; 1: problems; 2: asked wrongly.",
     )
     add_api(parser)
     parser.add_argument(
@@ -72,6 +75,8 @@ def run(arguments: argparse.Namespace) -> int:
     except (NotLoadedError, ValueError) as error:
         print(f"atjwt doctor: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return stopped("doctor")
     if arguments.json:
         print(json.dumps({"findings": [asdict(each) for each in found]}, indent=2))
     else:
@@ -86,14 +91,18 @@ def _api(arguments: argparse.Namespace, servers: list[ResourceServer]) -> "list[
     if arguments.app is not None and arguments.issuer is None and not arguments.audience:
         return []  # what the environment says is the app's own affair
     if not names_an_issuer(arguments) and not arguments.audience:
-        fix = "give --issuer and --audience, or --app, or set AUTH0_DOMAIN and AUTH0_AUDIENCE"
-        return [Finding("here", "warning", "no issuer and no app was named to look at", fix)]
+        raise ConfigurationError(
+            ["nothing is named to look at: give --issuer or --app, or set AUTH0_DOMAIN"]
+        )
     if not audiences(arguments):
-        return examine_issuer(named_issuer(arguments), leeway=arguments.leeway)
-    server = resource_server(arguments)
-    servers.append(server)
-    (issuer,) = server.issuers
-    return examine_issuer(issuer, leeway=server.leeway)
+        issuer = named_issuer(arguments)
+    else:
+        server = resource_server(arguments)
+        servers.append(server)
+        (issuer,) = server.issuers
+    found = examine_issuer(issuer, leeway=leeway_of(arguments))
+    said = assumed(issuer, arguments)
+    return [*([Finding(found[0].area, "ok", f"assumed: {said}")] if said else []), *found]
 
 
 def _app(arguments: argparse.Namespace, servers: list[ResourceServer]) -> "list[Finding]":
@@ -111,17 +120,19 @@ def _app(arguments: argparse.Namespace, servers: list[ResourceServer]) -> "list[
 
 
 def _token(arguments: argparse.Namespace, servers: Sequence[ResourceServer]) -> "list[Finding]":
+    from atjwt.cli.pasted import take_token
     from atjwt.doctor import examine_token
-    from atjwt.explain import take_token
+    from atjwt.explain import fitting
 
     if arguments.token is None:
         return []
     if not servers:
-        raise ValueError("--token: name the API: give --issuer and --audience, or --app")
+        raise ValueError("--token: name the API: give --audience beside the issuer, or --app")
     token = take_token(sys.stdin.buffer.read(_LONGEST).decode("utf-8", "replace")).token
     if not token:
         raise ValueError("--token: there is no token on stdin")
-    return [each for server in servers for each in examine_token(token, server)]
+    meant = fitting(token, servers) or servers
+    return [each for server in meant for each in examine_token(token, server)]
 
 
 def _print_text(found: "Sequence[Finding]") -> None:

@@ -1,29 +1,38 @@
 """`atjwt explain`: every check of one token, and what is likely to mend it.
 
 The token comes from stdin, from a hidden prompt, or from the arguments with a warning; it goes
-nowhere. Claims are named and never shown. 0: the API accepts it. 1: it refuses it. 2: asked wrongly.
-3: it cannot be judged, since the issuer's keys cannot be had.
+nowhere. Claims are named and never shown. It is judged by the API that the arguments describe, or by
+those that are found in an app. 0: the API accepts it. 1: it refuses it. 2: asked wrongly. 3: it
+cannot be judged, since the issuer's keys cannot be had. 130: Ctrl+C.
 """
 
 import argparse
+import contextlib
 import getpass
 import json
 import sys
+from collections.abc import Mapping
 from datetime import datetime
 from math import isfinite
 from typing import TYPE_CHECKING, Final
 
-from atjwt.cli.asking import add_api, resource_server, tell
-from atjwt.cli.printing import painter
+from atjwt.cli.asking import (
+    add_api,
+    assumed,
+    keys_at,
+    named_settings,
+    resource_server,
+    stopped,
+    tell,
+)
+from atjwt.cli.loading import NotLoadedError, load_app, target, told
 from atjwt.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from atjwt.explain import Check, Explanation, Taken
+    from atjwt.cli.explain_shown import Judged
+    from atjwt.cli.pasted import Taken
 
 _CODES: Final = {"accepted": 0, "refused": 1, "not judged": 3}
-_COLOURS: Final = {
-    "holds": "32", "FAILS": "31", "not judged": "33", "accepted": "32", "refused": "31",
-}  # fmt: skip
 _LONGEST: Final = 2_000_000
 """So many characters are read from stdin."""
 _PROMPT_CUTS: Final = 4_095
@@ -49,6 +58,13 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     )
     add_api(parser)
     parser.add_argument(
+        "--app",
+        type=target,
+        metavar="module:app",
+        help="judge it by the settings of this app, or of its factory, module:make_app(), and tell "
+        "which of its routes let it in; of several APIs in it, by those that the token is meant for",
+    )
+    parser.add_argument(
         "--at",
         type=_time,
         metavar="TIME",
@@ -62,24 +78,86 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 def run(arguments: argparse.Namespace) -> int:
     """Reads the token, explains it. Returns the exit code."""
-    from atjwt.explain import explain
-
     try:
-        server = resource_server(arguments)
-        taken = _taken(arguments)
+        return _explained(arguments)
     except ConfigurationError as error:
         return tell("explain", error)
-    except ValueError as error:
+    except (NotLoadedError, ValueError) as error:
         print(f"atjwt explain: {error}", file=sys.stderr)
         return 2
-    if taken.out_of:
-        print(f"atjwt explain: the token was taken out of {taken.out_of}", file=sys.stderr)
-    found = explain(taken.token, server, now=arguments.at, offline=arguments.offline)
+    except KeyboardInterrupt:
+        return stopped("explain")
+
+
+def _explained(arguments: argparse.Namespace) -> int:
+    from atjwt.cli.explain_shown import as_json, print_text
+
+    count, judged = _by_app(arguments) if arguments.app is not None else _by_arguments(arguments)
     if arguments.json:
-        print(json.dumps(found.as_json(), indent=2))
+        print(json.dumps(as_json(judged, arguments.app), indent=2))
     else:
-        _print_text(found)
-    return _CODES[found.verdict]
+        print_text(judged, arguments.app, count)
+    # Where several APIs of an app may be meant, it is good if one of them accepts it.
+    return min((_CODES[each.found.verdict] for each in judged), key=(0, 3, 1).index)
+
+
+def _by_arguments(arguments: argparse.Namespace) -> "tuple[int, list[Judged]]":
+    """The token, judged by the one API that the arguments and the environment describe."""
+    from atjwt.cli.explain_shown import Judged
+    from atjwt.explain import explain
+
+    server = resource_server(arguments)
+    (issuer,) = server.issuers
+    token = _taken(arguments).token
+    found = explain(token, server, now=arguments.at, offline=arguments.offline)
+    return 1, [Judged(found, server, assumed(issuer, arguments))]
+
+
+def _by_app(arguments: argparse.Namespace) -> "tuple[int, list[Judged]]":
+    """How many APIs an app has, and the token, judged by those of them that it is meant for."""
+    from atjwt.cli.explain_shown import Judged, routes_of
+    from atjwt.doctor import servers_of
+    from atjwt.explain import explain, fitting
+    from atjwt.guards import routes
+
+    keys = _keys_beside_app(arguments)
+    app = load_app(arguments.app)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # an app may print while it is built
+            servers, ways = servers_of(app), routes(app)
+    except ConfigurationError:
+        raise
+    except Exception as error:  # the app's own middleware is built, and may fail
+        raise NotLoadedError(f"building the app's middleware failed: {told(error)}") from error
+    if not servers:
+        raise NotLoadedError(
+            f"nobody looks at tokens in {arguments.app}: put AccessTokenMiddleware around it"
+        )
+    token = _taken(arguments).token
+    judged = []
+    for server in fitting(token, servers) or servers:
+        there = routes_of(server, ways)
+        found = explain(
+            token, server, keys=keys, now=arguments.at, offline=arguments.offline,
+            guards=[route.policies for route in there],
+        )  # fmt: skip
+        judged.append(Judged(found, server, "", there))
+    return len(servers), judged
+
+
+def _keys_beside_app(arguments: argparse.Namespace) -> Mapping[str, object] | None:
+    """The keys that stand in for those of the app's issuers. Raises ConfigurationError."""
+    problems = [
+        f"{name}: --app brings its own settings; leave one of the two out"
+        for name in named_settings(arguments)
+    ]
+    given = {} if arguments.jwks is None else keys_at(arguments.jwks)
+    if "jwks_uri" in given:
+        problems.append("jwks: beside --app give a file")
+    if problems:
+        raise ConfigurationError(problems)
+    keys = given.get("jwks")
+    return keys if isinstance(keys, dict) else None
 
 
 # --- The token ------------------------------------------------------------------------------------
@@ -87,11 +165,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _taken(arguments: argparse.Namespace) -> "Taken":
     """The token that was given, in whichever way. Raises ValueError: there is none."""
-    from atjwt.explain import take_token
+    from atjwt.cli.pasted import take_token
 
     taken = take_token(_given(arguments.token))
     if not taken.token:
         raise ValueError("there is no token: give one on stdin, or at the prompt")
+    if taken.out_of:
+        print(f"atjwt explain: the token was taken out of {taken.out_of}", file=sys.stderr)
     return taken
 
 
@@ -109,7 +189,8 @@ def _given(argument: str | None) -> str:
         return text.removeprefix("\ufeff")
     try:
         typed = getpass.getpass("access token (not shown): ")
-    except (EOFError, KeyboardInterrupt):
+    except EOFError:
+        print(file=sys.stderr)  # the prompt has no end of its own then
         raise ValueError("no token was given") from None
     if len(typed) >= _PROMPT_CUTS:
         print(
@@ -136,69 +217,3 @@ def _time(text: str) -> float:
     if not isfinite(seconds):
         raise argparse.ArgumentTypeError("give a number of seconds")
     return seconds
-
-
-# --- What is printed ------------------------------------------------------------------------------
-
-
-def _print_text(found: "Explanation") -> None:
-    paint = painter()
-    for name, said in _facts(found):
-        print(f"{name:11}  {said}")
-    print()
-    width = max(len(check.rule) for check in found.checks)
-    for check in found.checks:
-        verdict = paint(check.verdict, _COLOURS[check.verdict]) + " " * (10 - len(check.verdict))
-        print(f"{check.step}  {verdict}  {check.rule:{width}}  {check.source}")
-        for detail in check.details:
-            print(f"{'':15}{detail}")
-    print()
-    print(f"{paint(found.verdict, _COLOURS[found.verdict])}: {_verdict(found)}")
-    fixes = [check.fix for check in found.checks if check.fix]
-    for label, fix in zip(["fix", *["then"] * len(fixes)], dict.fromkeys(fixes), strict=False):
-        print(f"{label}: {fix}")
-    for note in found.notes:
-        print(f"note: {note}")
-
-
-def _facts(found: "Explanation") -> list[tuple[str, str]]:
-    from atjwt.explain import spoken
-
-    words = {
-        "iat": ("issued", "issued"),
-        "nbf": ("valid since", "valid"),
-        "exp": ("expired", "expires"),
-    }
-    times = [
-        f"{words[name][0]} {spoken(seconds)} ago"
-        if seconds <= 0
-        else f"{words[name][1]} in {spoken(seconds)}"
-        for name, seconds in found.times.items()
-    ]
-    whose = "" if found.proven else ", by its own word: no signature was found to hold"
-    rows = [
-        ("fingerprint", found.fingerprint),
-        ("issuer", found.issuer or "none that is configured"),
-        ("profile", f"{found.profile}{whose}" if found.profile else "none that is known"),
-        ("dialect", found.dialect or ""),
-        ("claims", ", ".join(found.claims)),
-        ("times", ", ".join(times)),
-        ("keys", found.keys),
-    ]
-    return [(name, said) for name, said in rows if said]
-
-
-def _verdict(found: "Explanation") -> str:
-    if found.verdict == "accepted":
-        return f"the API lets it in; the kind of its caller is {found.kind}"
-    if found.verdict == "not judged":
-        answered = f"; the API answers {found.status} while it has none" if found.status else ""
-        return f"nothing is wrong with it as far as can be seen without keys{answered}"
-    said = f"{found.reason}; the API answers {found.status}: {found.answer}"
-    return f"{said}{' Until it has the keys, 503.' if _keyless(found.checks) else ''}"
-
-
-def _keyless(checks: "tuple[Check, ...]") -> bool:
-    """Whether keys were missing before anything failed."""
-    first = next(check for check in checks if check.verdict != "holds")
-    return first.verdict == "not judged"

@@ -4,6 +4,7 @@
     examine_issuer(issuer)      what it publishes, its keys, its clock
     examine_app(app, name)      its guards, its middleware, and each issuer that it trusts
     examine_token(token, …)     whether a resource server lets it in (`atjwt.explain`)
+    servers_of(app)             the resource servers in an app
 
 Each gathers evidence first and asks nobody after that; what is then looked at are rows of a table
 (`CHECKS` in `surroundings`, `issuers` and `apps`). An issuer that is down, slow or lying is a finding
@@ -17,6 +18,7 @@ from typing import TypeVar
 
 from atjwt.core.trusted_issuer import TrustedIssuer
 from atjwt.doctor import apps, evidence, issuers, surroundings
+from atjwt.doctor.apps import servers_of
 from atjwt.doctor.evidence import Certificate
 from atjwt.doctor.finding import Finding, Level, Remarks
 from atjwt.errors import ConfigurationError
@@ -26,6 +28,7 @@ from atjwt.resource_server import ResourceServer
 
 __all__ = [
     "Finding", "Level", "examine_app", "examine_issuer", "examine_surroundings", "examine_token",
+    "servers_of",
 ]  # fmt: skip
 
 Seen = TypeVar("Seen")

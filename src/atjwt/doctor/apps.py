@@ -36,6 +36,14 @@ class Seen:
 
 def gather(app: object, name: str) -> Seen:
     """Walks over an app. Raises ConfigurationError: it, or its set-up of this library, is wrong."""
+    return Seen(name, servers_of(app), coverage(app), tuple(_layers(app)))
+
+
+def servers_of(app: object) -> tuple[ResourceServer, ...]:
+    """Every resource server that looks at tokens somewhere in an app, each once.
+
+    Raises ConfigurationError: it is no app, or its set-up of this library is wrong.
+    """
     servers = dict.fromkeys(
         server
         for way in walk(app).found
@@ -44,7 +52,7 @@ def gather(app: object, name: str) -> Seen:
             *(server for _, server in way.guards.own),
         )
     )
-    return Seen(name, tuple(servers), coverage(app), tuple(_layers(app)))
+    return tuple(servers)
 
 
 def _layers(app: object) -> Iterator[object]:

@@ -36,9 +36,14 @@ def _identifier(seen: Evidence) -> Remarks:
         yield warning("its URL is http: anybody on the way can put other keys there", "use https")
     if seen.issuer.is_auth0 and not url.endswith("/"):
         yield problem("it is configured as Auth0's and has no slash at its end", _SLASH)
-    elif seen.issuer.is_auth0 and not (host_of(url) or "").endswith(".auth0.com"):
+    elif seen.issuer.is_auth0 and not _is_own(host_of(url) or ""):
         yield ok("it is an Auth0 tenant's custom domain: a token that was asked for at the tenant's"
                  " own domain has another issuer, and is refused")  # fmt: skip
+
+
+def _is_own(host: str) -> bool:
+    """Whether a host is a tenant's own, or this machine, where the local issuer is."""
+    return host.endswith(".auth0.com") or is_loopback(host)
 
 
 def _accepted(seen: Evidence) -> Remarks:
