@@ -13,9 +13,9 @@ from atjwt.guards import GuardedRoute, routes
 from atjwt.migration.account import HOUR, Account, Step
 from atjwt.migration.changes import PIPELINES, STAYS, Change, changes
 from atjwt.migration.dialects import Dialect, target
-from atjwt.migration.drain import moment
 from atjwt.migration.finding import Finding, note
 from atjwt.migration.fleet import Fleet, accepting, fleet_findings
+from atjwt.migration.moment import moment
 from atjwt.migration.obstacles import api_findings, app_findings, past_findings, token_findings
 from atjwt.migration.proposal import MARGIN
 from atjwt.migration.setting import ApiSetting

@@ -1,7 +1,7 @@
 """How a ledger's values are written down, as rows and as JSON, and read back, whatever is there.
 
 What is read was written by somebody: each function that reads raises ValueError, TypeError or
-KeyError where it is not what was expected.
+KeyError where it is not what was expected, and LedgerError where a newer version wrote it.
 """
 
 import json
@@ -19,6 +19,7 @@ from atjwt.migration.account import (
     Use,
     UseKey,
 )
+from atjwt.migration.store import LedgerError
 
 _STEP_NAMES: Final[tuple[StepName, ...]] = get_args(StepName)
 
@@ -80,7 +81,10 @@ def heartbeat(body: object) -> Heartbeat:
 def step(body: object) -> Step:
     """Reads JSON, or what JSON holds. Members that a later version adds are passed over."""
     told = _object(body)
-    (name,) = [each for each in _STEP_NAMES if each == told["name"]]
+    name = next((each for each in _STEP_NAMES if each == told["name"]), None)
+    if name is None:
+        raise LedgerError("a step in the ledger was written by a newer version of atjwt: install that"
+                          " one here too")  # fmt: skip
     return Step(
         name=name,
         at=number(told["at"]),
