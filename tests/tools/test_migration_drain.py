@@ -150,7 +150,7 @@ def test_old_tokens_of_one_of_two_changes_are_told() -> None:
 
 @pytest.mark.parametrize("odd", [{"before": "new"}, {"after": "new"}])
 def test_steps_between_dialects_that_this_version_does_not_know_are_not_passed_over(
-    odd: dict[str, str],
+    odd: dict[str, Any],
 ) -> None:
     """A newer version has recorded them; those of another API do not matter."""
     with pytest.raises(InTheWay, match="newer version"):
@@ -225,7 +225,7 @@ def test_enforce_says_yes_only_when_no_token_that_came_is_valid(
             at = START + issued + share * lives
             came.append((at, exp, use(at, lifetime=lives, expires=exp)))
     answers = []
-    steps = (switched,)
+    steps: tuple[Step, ...] = (switched,)
     read: dict[str, object] = {"token_dialect": switched.after, "token_lifetime": int(lifetime)}
     for now in (START + 37.0 * look for look in range(99)):
         written = now - now % flush  # the last report of the one instance

@@ -164,7 +164,8 @@ def test_what_the_answer_leaves_out_is_the_default() -> None:
 @pytest.mark.parametrize("name", ["token_lifetime", "token_lifetime_for_web"])
 def test_a_lifetime_that_is_none_is_not_guessed(name: str, odd: object) -> None:
     """Nothing is begun."""
-    world = World(**{name: odd})
+    settings: dict[str, Any] = {name: odd}
+    world = World(**settings)
     with pytest.raises(ManagementError, match=f"{name} is no number of seconds"):
         world.switch()
     assert world.steps == []

@@ -83,7 +83,7 @@ def enforcement(account: Account, api: Api, look: Look) -> Enforcement:
     others = strangers(account, steps[0], look.now) if narrows else Strangers([], [])
     latest = [turn for turn in turns(account, api) if changes_profile(turn) is narrows]
     wrong = _wrong(account, step, latest, drained_at, look)
-    unattested = _unattested(account, api, drained_at, look)
+    unattested = _unattested(account, api, drained_at, look) if narrows else []
     if narrow and len(narrow) == len(live):
         unattested += _gone_wide(account, api, narrow[0].profiles, look.now)
     (unattested if look.alone else wrong).extend(others.alive)
