@@ -191,6 +191,24 @@ def test_lost_counts_and_old_ledgers_cannot_attest() -> None:
     assert [each.split()[0] for each in shop.enforce().unattested] == ["old.db"]
 
 
+@pytest.mark.parametrize(
+    ("ago", "lifetime", "counts"),
+    [(DAY + 69, 1.0, True), (DAY + 71, 1.0, False), (DAY + 71, DAY + 99, True), (None, 1.0, True)],
+)
+def test_what_was_lost_long_ago_does_not_matter(
+    ago: float | None, lifetime: float, *, counts: bool
+) -> None:
+    """None of those tokens can be alive; where nobody knows when it was, it does."""
+    shop = Shop()
+    shop.ledger.write(Batch(uses=use(START - 9, lifetime=lifetime, expires=START)))
+    shop.clock.now = NOW + DAY
+    shop.ledger.write(Batch(heartbeats=(beat(NOW + DAY - 5),)))
+    lost_at = 0.0 if ago is None else shop.clock() - ago
+    whole = replace(shop.ledger.peek(), lost=3, lost_at=lost_at)
+    shop.ledger.peek = lambda: whole  # type: ignore[method-assign]
+    assert len(shop.enforce().unattested) == counts
+
+
 def test_what_is_begun_is_settled_first() -> None:
     """As is what was never switched."""
     with pytest.raises(InTheWay, match="run `switch --to rfc9068_profile` again"):

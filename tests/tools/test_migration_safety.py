@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from atjwt.migration.account import OTHERS, Batch, Step
+from atjwt.migration.account import OTHERS, Batch, Step, in_part
 from atjwt.migration.dialects import DIALECTS
 from atjwt.migration.drain import Draining, drain
 from atjwt.migration.enforce import Enforcement, enforce
@@ -267,7 +267,10 @@ def test_old_tokens_of_another_domain_are_in_the_way() -> None:
     assert world.drain(issuer=ISSUER).drained is not None
 
 
-@pytest.mark.parametrize(("profiles", "unknown"), [(("auth0", "rfc9068"), 1), (("rfc9068",), 0)])
+@pytest.mark.parametrize(
+    ("profiles", "unknown"),
+    [(("auth0", "rfc9068"), 1), ((in_part("auth0"), "rfc9068"), 1), (("rfc9068",), 0)],
+)
 def test_another_issuer_that_is_accepted_so_is_not_attested(
     profiles: tuple[str, ...], unknown: int
 ) -> None:

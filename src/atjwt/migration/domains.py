@@ -7,7 +7,7 @@ tokens would be refused all the same, where the profiles of all are narrowed.
 
 from typing import NamedTuple
 
-from atjwt.migration.account import OTHERS, Account, Step
+from atjwt.migration.account import OTHERS, Account, Step, in_part
 from atjwt.migration.dialects import DIALECTS
 from atjwt.migration.instances import heartbeats_of, is_live, leeway_of, names_of
 from atjwt.migration.standing import Api, siblings, standing
@@ -67,7 +67,10 @@ def _look(account: Account, other: Api, step: Step, now: float, found: Strangers
             f"tokens of {other.issuer} in the {old} profile live until {when(until)}, {what}; if it is "
             f"another tenant's, say which issuer is meant: --issuer {step.issuer}"
         )
-    elif any(is_live(beat, now) and old in beat.profiles for beat in heartbeats_of(account, other)):
+    elif any(
+        is_live(beat, now) and {old, in_part(old)} & {*beat.profiles}
+        for beat in heartbeats_of(account, other)
+    ):
         found.unknown.append(
             f"the {old} profile of {other.issuer} is accepted for this API too, {what}"
         )

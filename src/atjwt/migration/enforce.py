@@ -13,12 +13,13 @@ from atjwt.migration.account import Account, Heartbeat, Step
 from atjwt.migration.dialects import DIALECTS
 from atjwt.migration.domains import Strangers, strangers
 from atjwt.migration.drain import UNREAD, refused, settled
-from atjwt.migration.instances import SKEW, heartbeats_of, is_live, named, written
+from atjwt.migration.instances import SKEW, heartbeats_of, is_live, leeway_of, named, written
 from atjwt.migration.management import Settings
 from atjwt.migration.moment import (
     in_force,
     late_clients,
     latest_moment,
+    old_uses,
     renewed,
     stray_problem,
     strays,
@@ -146,9 +147,18 @@ def _unattested(account: Account, api: Api, drained_at: float, look: Look) -> li
             f"the clock is ahead of this host's, so nobody knows whether they live: {named(ahead)}: "
             "set the clocks, there or here"
         )
-    if account.lost:
+    if account.lost and not _is_past(account, api, now):
         found.append(f"{account.lost} counts were lost, and nobody knows of which tokens")
     return found + _ledgers(account, drained_at, now)
+
+
+def _is_past(account: Account, api: Api, now: float) -> bool:
+    """Whether all that was lost came so long ago that none of those tokens can be alive."""
+    steps = in_force(account, api)
+    longest = max(step.lifetime + step.margin for step in steps)
+    seen = (use.lifetime for step in steps for use in old_uses(account, step).values())
+    lives = max(longest, *seen, 0.0) + leeway_of(account, api)
+    return 0 < account.lost_at <= now - lives
 
 
 def _fewer(live: list[Heartbeat], expected: Mapping[str, int]) -> list[str]:
