@@ -11,7 +11,7 @@ from atjwt.migration.dialects import DIALECTS
 from atjwt.migration.drain import Draining, drain
 from atjwt.migration.enforce import Enforcement, enforce
 from atjwt.migration.management import Answer, ManagementError
-from atjwt.migration.proposal import Terms, propose_switch, propose_undo
+from atjwt.migration.proposal import Proposal, Terms, propose_switch, propose_undo
 from atjwt.migration.standing import InTheWay
 from atjwt.migration.switch import Outcome, carry_out
 from atjwt.migration.told import Told, record_told
@@ -70,18 +70,20 @@ class World:
         whole: dict[str, Any] = {"settings": self.settings} | changes
         return enforce(self.ledger, audience=API, clock=self.clock, **whole)
 
-    def switch(self, to: str | None = "rfc9068", **terms: Any) -> Outcome:
-        management = self.tenant.management()
+    def propose(self, to: str | None, **terms: Any) -> Proposal:
         common: dict[str, Any] = {
-            "management": management,
+            "management": self.tenant.management(),
             "account": self.ledger.read(),
             "now": self.clock(),
             "terms": Terms(**terms),
         }
+        return propose_switch(API, to, **common) if to else propose_undo(API, **common)
+
+    def switch(self, to: str | None = "rfc9068", **terms: Any) -> Outcome:
         self.told: list[str] = []
         return carry_out(
-            propose_switch(API, to, **common) if to else propose_undo(API, **common),
-            management=management,
+            self.propose(to, **terms),
+            management=self.tenant.management(),
             ledger=self.ledger,
             tell=self.told.append,
             clock=self.clock,
@@ -173,6 +175,7 @@ def test_the_same_command_again_settles_strays() -> None:
     world.at(300)
     assert world.switch() == Outcome()
     world.count(START + 290, lifetime=SHORT)
+    assert "it is recorded anew" in world.propose("rfc9068").notes[0]
     outcome = world.switch()
     assert outcome.switched is not None
     assert (outcome.switched.before, outcome.switched.at) == ("access_token", START + 300)
@@ -198,6 +201,17 @@ def test_tokens_that_came_too_late_are_got_over_by_a_new_record() -> None:
     assert world.switch().switched is not None
     world.at(2 * SHORT + 170)
     assert is_safe(world)
+
+
+def test_the_setting_is_wanted_since_it_was_read_not_since_it_was_asked_for() -> None:
+    """The Management API may have been away for a while."""
+    for look in (World.enforce, World.drain):
+        world = World(step(lifetime=SHORT))
+        world.count(START + 290, lifetime=SHORT)
+        world.at(300)
+        world.tenant.answers = [Answer(503, {}, b"")] * 3
+        look(world)
+        assert world.ledger.peek().steps[-1].at == world.clock() == START + 307
 
 
 # --- The setting ----------------------------------------------------------------------------------
@@ -426,6 +440,7 @@ def test_what_has_failed_and_shows_all_the_same_is_settled(status: int) -> None:
     assert world.names() == ["begun", "failed"]
     world.tenant.settings["token_dialect"] = "rfc9068_profile"
     world.at(50)
+    assert "shows all the same" in world.propose("rfc9068").notes[0]
     outcome = world.switch()
     assert outcome.switched is not None
     assert (outcome.switched.before, outcome.switched.at) == ("access_token", START + 50)

@@ -259,6 +259,7 @@ def drain(
         at = state.moment.at
         if not state.remaining or (state.wrong and at not in asked):
             asked = {at: settings(api)}
+            now = clock()  # it may have taken a while
             again = renewed(account, api, asked[at], now)
             for step in again:
                 ledger.record(step)

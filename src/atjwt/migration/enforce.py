@@ -220,8 +220,8 @@ def enforce(
     """
     account = ledger.read()
     api = api_of(account, audience, issuer)
-    now = clock()
     read = settings(api)
+    now = clock()  # after it was read
     again = renewed(account, api, read, now)
     for step in again:
         ledger.record(step)

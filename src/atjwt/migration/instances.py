@@ -49,6 +49,11 @@ def is_live(beat: Heartbeat, now: float) -> bool:
     return not beat.stopped and now - beat.at <= max(_MISSED * beat.interval, _SOON)
 
 
+def interval_of(account: Account, api: Api) -> float:
+    """The longest time, in seconds, between two writings of an instance; 0 if none reports."""
+    return max((beat.interval for beat in _all_of(account, api)), default=0.0)
+
+
 def written(account: Account, origin: Origin) -> float:
     """When services last wrote to a ledger, seconds since 1970, or a little earlier; 0 if never.
 

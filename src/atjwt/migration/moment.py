@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from atjwt.migration.account import OTHERS, Account, Step, Use, UseKey
 from atjwt.migration.changes import is_old
 from atjwt.migration.dialects import DIALECTS
-from atjwt.migration.instances import heartbeats_of, leeway_of, names_of
+from atjwt.migration.instances import interval_of, leeway_of, names_of
 from atjwt.migration.management import Settings
 from atjwt.migration.setting import lifetime_of
 from atjwt.migration.standing import (
@@ -113,8 +113,7 @@ def late_clients(account: Account, step: Step, at: float) -> list[str]:
 
     A token that was seen before is counted when its instance writes next, which may be a while later.
     """
-    beats = heartbeats_of(account, Api(step.issuer, step.audience))
-    until = at + max([_EXACT, *(beat.interval + _EXACT for beat in beats)])
+    until = at + interval_of(account, Api(step.issuer, step.audience)) + _EXACT
     uses = old_uses(account, step).items()
     return sorted({key.client_id for key, use in uses if use.last > until})
 

@@ -162,6 +162,14 @@ def _look(
     )
 
 
+_ANEW: Final = {
+    "failed": "this change was refused, as was answered, and shows all the same: it is recorded",
+    "switched": "old tokens were issued after the switch, or came when none should live: it is recorded "
+    "anew, and waited for from now on",
+}
+"""Why something is recorded though it is set as wanted, by the step that says otherwise."""
+
+
 def _proposal(found: _Found, wanted: Dialect, *, undo: bool) -> Proposal:
     stands, terms = found.standing, found.terms
     _refuse_another(found, wanted)
@@ -172,6 +180,8 @@ def _proposal(found: _Found, wanted: Dialect, *, undo: bool) -> Proposal:
         action = "nothing" if pending is None else "settle"
         before = before if pending is None else dialect_named(pending.before)
     notes = _notes(found, wanted)
+    if pending is not None and pending.name != "begun":
+        notes.append(_ANEW[pending.name])
     if action == "change":
         hurts = hindrances(found.account, found.api, wanted.profile, found.now)
         if hurts and not terms.despite_instances:
