@@ -177,7 +177,6 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 def _switch(arguments: argparse.Namespace, ledger: "Store") -> int:
-    from atjwt.migration.standing import InTheWay
     from atjwt.migration.switch import carry_out
 
     say = Saying(as_json=arguments.json)
@@ -204,7 +203,7 @@ def _switch(arguments: argparse.Namespace, ledger: "Store") -> int:
             sleep=time.sleep,
         )
     except KeyboardInterrupt:
-        raise InTheWay(_STOPPED) from None
+        raise KeyboardInterrupt(_STOPPED) from None
     if arguments.json:
         print(json.dumps(facts(proposal, management, outcome)))
     show_outcome(proposal, outcome, arguments, say)

@@ -97,7 +97,7 @@ def telling(name: str, *, stopped: str = "stopped") -> Callable[[Run], Run]:
     """Decorates a step, so that what goes wrong in it is a sentence on stderr and an exit code; with
     `--json` it is on stdout too, as the member `error` of an object.
 
-    name: of the step. stopped: what is said after Ctrl+C.
+    name: of the step. stopped: what is said after Ctrl+C, unless the KeyboardInterrupt says more.
     """
 
     def decorated(run: Run) -> Run:
@@ -116,8 +116,8 @@ def telling(name: str, *, stopped: str = "stopped") -> Callable[[Run], Run]:
                 code, problems = 1, (str(error),)
             except InTheWay as error:
                 code, problems = 1, error.problems
-            except KeyboardInterrupt:
-                code, problems = 1, (stopped,)
+            except KeyboardInterrupt as error:
+                code, problems = 1, (str(error) or stopped,)
                 if sys.stderr.isatty():
                     print(file=sys.stderr)  # the terminal has shown ^C
             for problem in problems:
