@@ -3,10 +3,12 @@
 import getpass
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +192,20 @@ def test_an_answer_that_is_too_deep_is_none() -> None:
     api = ManagementApi(ISSUER, token="t", send=lambda *_: deep)
     with pytest.raises(ManagementError, match="no JSON object"):
         api.get(API)
+
+
+def test_a_step_of_a_newer_version_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it did is not passed over, nor taken for damage."""
+    path = tmp_path / "ledger.db"
+    SqliteStore(path).record(step())
+    with closing(sqlite3.connect(path)) as ledger:
+        ledger.execute("UPDATE steps SET body = replace(body, '\"switched\"', '\"paused\"')")
+        ledger.commit()
+    monkeypatch.setenv("ATJWT_LEDGER", f"sqlite:///{path}")
+    assert main(["migrate", "drain", "--no-wait"]) == 1
+    assert "newer version of atjwt: install that one here too" in capsys.readouterr().err
 
 
 # --- Closed streams -------------------------------------------------------------------------------
