@@ -139,7 +139,13 @@ def seconds_of(retry_after: object, now: float) -> float | None:
         return None
     if retry_after.isdecimal():
         return float(retry_after[:9])
+    at = date_of(retry_after)
+    return max(0.0, at - now) if at else None
+
+
+def date_of(header: object) -> float:
+    """Seconds since 1970, from an HTTP date (RFC 9110 section 5.6.7); 0 where it is none."""
     try:
-        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - now)
+        return parsedate_to_datetime(str(header)).timestamp()
     except (ValueError, OverflowError):
-        return None
+        return 0.0

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from atjwt import ConfigurationError
 from atjwt.migration.account import OTHERS, Account, Batch, Origin, RefusalKey, Refusals, Step
-from atjwt.migration.drain import Draining, drain, draining, moment
-from atjwt.migration.enforce import enforcement
+from atjwt.migration.drain import Draining, drain, draining
+from atjwt.migration.enforce import Look, enforcement
+from atjwt.migration.moment import moment, renewed
 from atjwt.migration.standing import InTheWay, standing
 from atjwt.migration.store import LedgerError
 from tools.migrating import (
@@ -93,13 +94,16 @@ def test_the_api_counts_by_each_of_its_names() -> None:
 
 
 def test_where_only_the_permissions_claim_changes_it_tells_old_from_new() -> None:
-    """The profile is the same."""
+    """Tokens that have it are old where it goes. Where it comes, machines never have it, so none is
+    known for old, and the moment is reckoned.
+    """
     adds = step(before="rfc9068_profile", after="rfc9068_profile_authz")
     late: dict[str, Any] = {"expires": START + 9 * DAY, "profile": "rfc9068"}
-    assert moment(account(use(START, permissions=False, **late)), adds).at > END
+    assert moment(account(use(START, permissions=False, **late)), adds).at == END
     assert moment(account(use(START, permissions=True, **late)), adds).at == END
     assert moment(account(use(START, expires=START + 9 * DAY)), adds).at == END
     drops = step(before="rfc9068_profile_authz", after="rfc9068_profile")
+    assert moment(account(use(START, permissions=False, **late)), drops).at == END
     assert moment(account(use(START, permissions=True, **late)), drops).at > END
 
 
@@ -126,10 +130,11 @@ def test_the_profile_is_drained_though_the_permissions_were_changed_after_it() -
         step(at=START + 60, before="rfc9068_profile", after="rfc9068_profile_authz", lifetime=10.0)
     )
     state = draining(ledger.read(), WHICH, START + 60)
-    assert state.moment.at == END
+    assert state.moment.at == END + 60  # a day may have been the lifetime in between
+    assert enforcement(ledger.read(), WHICH, Look(now=START + 60)).drained_at == END
     assert state.step.after == "rfc9068_profile_authz"
     ledger.record(step(at=START + 99, before="rfc9068_profile_authz", after="access_token"))
-    assert [each.at for each in standing(ledger.read(), WHICH).in_force] == [START + 99]
+    assert [each.at for each in standing(ledger.read(), WHICH).in_force] == [START + 60, START + 99]
     alone = Ledger(clock)
     alone.record(step(before="rfc9068_profile", after="rfc9068_profile_authz"))
     assert len(standing(alone.read(), WHICH).in_force) == 1
@@ -140,13 +145,17 @@ def test_old_tokens_of_one_of_two_changes_are_told() -> None:
     """Those of the profile, though those of the permissions have stopped."""
     steps = (step(), step(at=START + 60, before="rfc9068_profile", after="rfc9068_profile_authz"))
     late = use(START + 3_600)
-    assert draining(account(late, steps=steps), WHICH, START + 3_600).stray
+    assert draining(account(late, steps=steps), WHICH, START + 3_600).wrong
 
 
-def test_steps_between_dialects_that_this_version_does_not_know_are_left_out() -> None:
-    """A newer version may have recorded them."""
-    odd = (step(before="new"), step(after="new", at=START + 1))
-    assert standing(account(steps=odd), WHICH).switched == ()
+@pytest.mark.parametrize("odd", [{"before": "new"}, {"after": "new"}])
+def test_steps_between_dialects_that_this_version_does_not_know_are_not_passed_over(
+    odd: dict[str, Any],
+) -> None:
+    """A newer version has recorded them; those of another API do not matter."""
+    with pytest.raises(InTheWay, match="newer version"):
+        standing(account(steps=(step(**odd),)), WHICH)
+    assert standing(account(steps=(step(**odd, audience="x"),)), WHICH).switched == ()
 
 
 # --- A world in which tokens are issued and come --------------------------------------------------
@@ -205,7 +214,8 @@ def test_enforce_says_yes_only_when_no_token_that_came_is_valid(
     tokens: list[tuple[float, float, list[float]]], flush: float, lifetime: float, leeway: float
 ) -> None:
     """However late the new setting is in force, and however late counts are written: an instance that
-    has reported since the moment has told of all that came. In the end it does say yes.
+    has reported since the moment has told of all that came. In the end it does say yes. Strays are
+    waited for anew, from when the setting is read as wanted.
     """
     switched = step(lifetime=lifetime, margin=0.0)
     came: list[tuple[float, float, dict[Any, Any]]] = []
@@ -215,15 +225,18 @@ def test_enforce_says_yes_only_when_no_token_that_came_is_valid(
             at = START + issued + share * lives
             came.append((at, exp, use(at, lifetime=lives, expires=exp)))
     answers = []
-    for now in (START + 37.0 * look for look in range(60)):
+    steps: tuple[Step, ...] = (switched,)
+    read: dict[str, object] = {"token_dialect": switched.after, "token_lifetime": int(lifetime)}
+    for now in (START + 37.0 * look for look in range(99)):
         written = now - now % flush  # the last report of the one instance
         told = account(
             *(each for at, _, each in came if at <= written),
             heartbeats=(beat(written, leeway=leeway, interval=flush),),
-            steps=(switched,),
+            steps=steps,
             origins=(Origin("a", "a", written),),
         )
-        found = enforcement(told, WHICH, now)
+        steps += renewed(told, WHICH, read, now)
+        found = enforcement(replace(told, steps=steps), WHICH, Look(now=now, settings=read))
         answers.append(not found.wrong and not found.unattested)
         if answers[-1]:
             assert all(exp + leeway <= now for at, exp, _ in came if at <= written)
@@ -259,10 +272,9 @@ def test_who_brought_old_tokens_lately_is_named() -> None:
 def test_old_tokens_that_are_issued_after_the_switch_are_told() -> None:
     """The setting is not in force everywhere, or not any more; within the margin it is no wonder."""
     late = state_of(use(START + 3_600), now=START + 3_600)
-    assert late.stray
-    assert "were issued after the switch" in late.notes[0]
+    assert "were issued after the switch" in late.wrong[0]
     assert late.moment.at == START + 3_600 + DAY + 10
-    assert not state_of(use(START + 60), now=START + 60).stray
+    assert not state_of(use(START + 60), now=START + 60).wrong
 
 
 def test_what_is_odd_is_told() -> None:
@@ -397,11 +409,11 @@ def test_without_waiting_it_looks_once() -> None:
 def test_late_tokens_move_the_moment_while_it_waits() -> None:
     """T45: what comes is watched, not assumed; how many came is counted from look to look."""
     watch = Watch()
-    late = use(START + 11, expires=START + 60, lifetime=30.0)
+    late = use(START + 11, expires=START + 60, lifetime=59.0)
     watch.meanwhile = {START + 12: Batch(uses=late), START + 17: Batch(uses=late)}
     state = watch.drain()
     assert state.drained is not None
-    assert state.drained.at == START + 70
+    assert state.drained.at == START + 71
     assert [state.since for state in watch.states if state.since] == [1, 1]
     assert len({each.moment.at for each in watch.states}) == 2
 
@@ -410,11 +422,11 @@ def test_tokens_that_come_after_it_was_drained_are_waited_for_again() -> None:
     """What was recorded does not hold then, and is recorded anew."""
     watch = Watch()
     watch.drain()
-    watch.ledger.write(Batch(uses=use(START + 50, expires=START + 80, lifetime=30.0)))
+    watch.ledger.write(Batch(uses=use(START + 50, expires=START + 80, lifetime=80.0)))
     assert watch.drain(wait=False).drained is None
     state = watch.drain()
     assert state.drained is not None
-    assert state.drained.at == START + 90
+    assert state.drained.at == START + 92
     assert watch.ledger.names() == ["switched", "drained", "drained"]
 
 
@@ -440,18 +452,35 @@ def test_a_ledger_that_cannot_keep_it_is_told() -> None:
 
 
 def test_where_old_tokens_are_issued_the_setting_is_looked_at() -> None:
-    """Once for each time they move the moment; what it says is added."""
+    """Once for each time they move the moment, and in the end; while it is set otherwise, nothing is
+    drained. Read as wanted, that is recorded, and it is waited for anew.
+    """
     watch = Watch()
-    tenant = Tenant(watch.clock)
+    tenant = Tenant(watch.clock, token_lifetime=30, token_lifetime_for_web=None)
     strays = use(START + 11, expires=START + 41, lifetime=30.0)
     watch.meanwhile = {START + 12: Batch(uses=strays)}
-    watch.drain(settings=lambda api: tenant.management().get(api.audience))
-    assert tenant.sent == ["GET"]
-    assert watch.states[0].notes == ()
-    assert "`switch --to rfc9068_profile` sets it again" in watch.states[-1].notes[1]
+    look: dict[str, Any] = {"settings": lambda api: tenant.management().get(api.audience)}
+    state = watch.drain(**look)
+    assert tenant.sent == ["GET", "GET"]
+    assert watch.states[0].wrong == ()
+    assert "`switch --to rfc9068_profile` sets it again" in watch.states[-1].wrong[1]
+    assert (state.drained, watch.ledger.names()) == (None, ["switched"])
     tenant.settings["token_dialect"] = "rfc9068_profile"
-    state = watch.drain(settings=lambda api: tenant.management().get(api.audience))
-    assert len(state.notes) == 1
+    seen = watch.clock()
+    state = watch.drain(**look)
+    assert state.wrong == ()
+    assert state.drained is not None
+    assert state.drained.at == seen + 30 + 2 + 10
+    assert watch.ledger.names() == ["switched", "switched", "drained"]
+
+
+def test_a_setting_that_has_not_stayed_is_not_drained() -> None:
+    """Though no old token was seen; and where nobody can look, that is said."""
+    watch = Watch()
+    state = watch.drain(settings=lambda _: {"token_dialect": "access_token"})
+    assert (state.drained, watch.clock()) == (None, START + 42)
+    assert "the API is set to access_token now" in state.wrong[0]
+    assert "the setting was not read" in watch.drain().notes[0]
 
 
 def test_which_api_is_said_where_there_are_several() -> None:

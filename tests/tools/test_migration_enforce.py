@@ -27,7 +27,10 @@ class Shop:
             self.ledger.record(each)
 
     def enforce(self, **changes: Any) -> Enforcement:
-        return enforce(self.ledger, clock=self.clock, **changes)
+        """The setting is read, and as it was switched."""
+        last = self.ledger.peek().steps[-1].after if self.ledger.peek().steps else None
+        whole: dict[str, Any] = {"settings": lambda _: {"token_dialect": last}, **changes}
+        return enforce(self.ledger, clock=self.clock, **whole)
 
 
 def test_when_all_is_well_nothing_stands_in_the_way() -> None:
@@ -96,16 +99,22 @@ def test_before_the_moment_nobody_may_narrow(*, unattested: bool) -> None:
 def test_old_tokens_that_came_since_stand_in_the_way() -> None:
     """A clock is wrong somewhere, if they came after they can have lived."""
     shop = Shop()
-    shop.ledger.write(Batch(uses=use(NOW - 9, lifetime=1.0, expires=START)))
+    shop.ledger.write(Batch(uses=use(END + 11.5, lifetime=1.0, expires=START)))
     assert "were accepted since" in shop.enforce().wrong[0]
     assert "of batch" in shop.enforce().wrong[0]
+    assert "`switch --to rfc9068_profile` records the setting anew" in shop.enforce().wrong[0]
 
 
-def test_a_token_that_came_in_the_last_second_does_not() -> None:
-    """Moments are rounded here and there."""
-    shop = Shop()
-    shop.ledger.write(Batch(uses=use(END + 1, lifetime=1.0, expires=START)))
+@pytest.mark.parametrize(("interval", "later"), [(10.0, 11.0), (60.0, 61.0)])
+def test_a_token_that_was_remembered_is_counted_when_its_instance_writes(
+    interval: float, later: float
+) -> None:
+    """It came before it expired; moments are rounded, too."""
+    shop = Shop(beat(NOW - 5, interval=interval))
+    shop.ledger.write(Batch(uses=use(END + later, lifetime=1.0, expires=START)))
     assert shop.enforce().wrong == ()
+    shop.ledger.write(Batch(uses=use(END + later + 1, lifetime=1.0, expires=START)))
+    assert shop.enforce().wrong
 
 
 def test_a_setting_that_somebody_changed_back_stands_in_the_way() -> None:
@@ -180,6 +189,24 @@ def test_lost_counts_and_old_ledgers_cannot_attest() -> None:
     stale = (Origin("old.db", "o", END - 1), *whole.origins)
     shop.ledger.peek = lambda: replace(whole, origins=stale)  # type: ignore[method-assign]
     assert [each.split()[0] for each in shop.enforce().unattested] == ["old.db"]
+
+
+@pytest.mark.parametrize(
+    ("ago", "lifetime", "counts"),
+    [(DAY + 69, 1.0, True), (DAY + 71, 1.0, False), (DAY + 71, DAY + 99, True), (None, 1.0, True)],
+)
+def test_what_was_lost_long_ago_does_not_matter(
+    ago: float | None, lifetime: float, *, counts: bool
+) -> None:
+    """None of those tokens can be alive; where nobody knows when it was, it does."""
+    shop = Shop()
+    shop.ledger.write(Batch(uses=use(START - 9, lifetime=lifetime, expires=START)))
+    shop.clock.now = NOW + DAY
+    shop.ledger.write(Batch(heartbeats=(beat(NOW + DAY - 5),)))
+    lost_at = 0.0 if ago is None else shop.clock() - ago
+    whole = replace(shop.ledger.peek(), lost=3, lost_at=lost_at)
+    shop.ledger.peek = lambda: whole  # type: ignore[method-assign]
+    assert len(shop.enforce().unattested) == counts
 
 
 def test_what_is_begun_is_settled_first() -> None:

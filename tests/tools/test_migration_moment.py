@@ -131,14 +131,15 @@ def test_the_whole_way_refuses_nobody(tmp_path: Path) -> None:
             clients = [street.token()]
         street.api.verify_sync(clients[0])
         street.ledger.flush()
-    found = enforce(street.store, clock=street.clock)
+    look: Any = {"settings": lambda api: street.management.get(api.audience)}
+    found = enforce(street.store, clock=street.clock, **look)
     assert (found.wrong, found.unattested, found.profile) == ((), (), "rfc9068")
     assert drain(street.store, clock=street.clock).drained is not None
     street.ledger.close()
     street.open({RFC9068})
     street.api.verify_sync(clients[0])
     street.ledger.flush()
-    found = enforce(street.store, clock=street.clock)
+    found = enforce(street.store, clock=street.clock, **look)
     assert found.enforced is not None
     assert found.refused == 0
     with pytest.raises(InvalidToken) as caught:

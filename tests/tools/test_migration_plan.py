@@ -179,6 +179,14 @@ def test_the_latest_token_seen_may_be_later_than_the_settings() -> None:
     assert any("tokens that lived 10 d 00:00:00 came" in text for text in noted(found))
 
 
+def test_tokens_from_before_an_earlier_switch_count_for_the_moment() -> None:
+    """It was undone, and the lifetime is short now."""
+    there = done(ago=99)
+    back = replace(there, at=NOW - 9, before=there.after, after=there.before, lifetime=600.0)
+    found = planned(whole=account(beats=[beat()], steps=[there, back]), api=setting(lifetime=600.0))
+    assert found.earliest == NOW - 99 + DAY + 60 + 10
+
+
 @pytest.mark.parametrize("to", ["access_token_authz", "auth0"])
 def test_nothing_is_to_be_done_where_it_is_set_so_already(to: str) -> None:
     """Whatever else may be wrong."""

@@ -148,14 +148,27 @@ def test_what_the_answer_leaves_out_is_the_default() -> None:
         del world.tenant.settings[name]
     proposal = world.propose()
     assert (proposal.before.name, proposal.lifetime) == ("access_token", DAY)
-    assert World(token_lifetime="1", token_lifetime_for_web=-1).propose().lifetime == DAY
+    world = World(token_lifetime_for_web=7_200)
+    del world.tenant.settings["token_lifetime"]
+    assert world.propose().lifetime == DAY
+    assert World(token_lifetime=2_592_000.0).propose().lifetime == 30 * DAY
     assert World(name=None).propose().name == ""
-    assert World(token_lifetime=10**400).propose().lifetime == 7_200
     assert proposal.request == (
         "PATCH",
         "resource-servers/https%3A%2F%2Fapi.example.com%2F",
         {"token_dialect": "rfc9068_profile"},
     )
+
+
+@pytest.mark.parametrize("odd", ["1", -1, 10**400, 1.5, True, [9]])
+@pytest.mark.parametrize("name", ["token_lifetime", "token_lifetime_for_web"])
+def test_a_lifetime_that_is_none_is_not_guessed(name: str, odd: object) -> None:
+    """Nothing is begun."""
+    settings: dict[str, Any] = {name: odd}
+    world = World(**settings)
+    with pytest.raises(ManagementError, match=f"{name} is no number of seconds"):
+        world.switch()
+    assert world.steps == []
 
 
 def test_an_api_that_is_set_so_is_left_alone() -> None:

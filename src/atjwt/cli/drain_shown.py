@@ -34,7 +34,12 @@ class Display:
         for note in state.notes:
             if last is None or note not in last.notes:
                 self._line(f"note: {note}")
-        if not state.remaining:
+        for sentence in state.wrong:
+            if last is None or sentence not in last.wrong:
+                self._line(f"in the way: {sentence}")
+        if not state.remaining and state.drained is None:
+            self._line("Not drained: old tokens may be alive, or still come.")
+        elif not state.remaining:
             self._line(f"Drained: since {_moment(state)} no token from before can be alive.")
         elif self._moves:
             self._say.over(_bar(state, self._came))
@@ -53,6 +58,8 @@ class Display:
         step, moment = state.step, state.moment
         self._line(f"{step.audience}: {step.before} -> {step.after}, switched at {when(step.at)}")
         reason = f"they lived {step.lifetime:.0f} s at the most, {step.margin:.0f} s of margin"
+        if moment.issued > step.at + step.lifetime + step.margin:
+            reason = "those from before an earlier switch live longer"
         if moment.longer:
             reason = "tokens were seen that live longer than the settings said"
         if moment.expires > max(moment.issued, moment.longer):
@@ -116,7 +123,8 @@ def drain_facts(state: "Draining") -> dict[str, object]:
 
     drained_at: when no token from before the switch can be alive. drained: whether that is so, which
     is recorded then. expires: the latest `exp` of an old token that was seen, 0 if none was.
-    clients: those that brought old tokens in the last ten minutes.
+    clients: those that brought old tokens in the last ten minutes. wrong: why it is not over at the
+    moment. notes: what should be known.
     """
     step, moment = state.step, state.moment
     return {
@@ -133,5 +141,6 @@ def drain_facts(state: "Draining") -> dict[str, object]:
         "remaining": state.remaining,
         "drained": state.drained is not None,
         "clients": [client._asdict() for client in state.clients],
+        "wrong": list(state.wrong),
         "notes": list(state.notes),
     }

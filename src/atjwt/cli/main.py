@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import cast
 
 from atjwt.cli import doctor, explain, issuer, migrate, routes
@@ -20,6 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv: the arguments without the program's name, by default those of the process.
     Raises SystemExit: after `--help` and `--version` (0), and on arguments that do not fit (2).
     """
+    _open_streams()
     arguments = _parser().parse_args(argv)
     run = cast("Callable[[argparse.Namespace], int]", arguments.run)
     try:
@@ -30,6 +32,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return code
+
+
+def _open_streams() -> None:
+    """What is closed (`>&-`) has no stream, and would be the first file that is opened. Nothing is read
+    from it, or printed.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -16,7 +16,7 @@ from atjwt.cli.enforce_shown import enforce_facts, show_enforcement
 from atjwt.cli.ledgers import command, ledgers_of
 from atjwt.cli.management import add_domain, management_api_if_any
 from atjwt.cli.saying import Saying
-from atjwt.cli.step import add_ledger, telling
+from atjwt.cli.step import add_expect, add_ledger, telling
 
 if TYPE_CHECKING:
     from atjwt.migration.management import ManagementApi, Settings
@@ -49,8 +49,9 @@ def add_to(steps: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "--unattested",
         action="store_true",
         help="go on although something cannot be known: silent instances, lost counts, ledgers nobody "
-        "has written to since",
+        "has written to since, a setting that was not read",
     )
+    add_expect(parser)
     _add_api(parser)
     parser.set_defaults(run=run_enforce)
 
@@ -80,7 +81,7 @@ def _settings(management: "ManagementApi | None", api: "Api") -> "Settings | Non
         return None
 
 
-@telling("drain")
+@telling("drain", stopped="stopped; the same command again goes on")
 def run_drain(arguments: argparse.Namespace) -> int:
     """Waits, or looks once. Returns the exit code."""
     from atjwt.migration.drain import drain
@@ -101,13 +102,9 @@ def run_drain(arguments: argparse.Namespace) -> int:
             clock=time.time,
             sleep=time.sleep,
         )
-    except KeyboardInterrupt:
-        say.end()
-        print("atjwt migrate drain: stopped; the same command again goes on", file=sys.stderr)
-        return 1
     finally:
+        say.end()
         ledger.close()
-    say.end()
     if arguments.json:
         print(json.dumps(drain_facts(state)))
     if state.drained is None:
@@ -129,6 +126,7 @@ def run_enforce(arguments: argparse.Namespace) -> int:
             audience=arguments.api,
             issuer=arguments.issuer,
             unattested=arguments.unattested,
+            expected=dict(arguments.expect),
             settings=lambda api: _settings(management, api),
             clock=time.time,
         )

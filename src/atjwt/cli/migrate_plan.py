@@ -68,14 +68,7 @@ def _add_evidence(parser: argparse.ArgumentParser) -> None:
         metavar="module:app",
         help="look whether the guards of this app could be met; may be repeated",
     )
-    parser.add_argument(
-        "--expect",
-        action="append",
-        default=[],
-        type=_expected,
-        metavar="SERVICE=N",
-        help="there must be N live instances of a service; may be repeated",
-    )
+    step.add_expect(parser)
 
 
 def _add_offline(parser: argparse.ArgumentParser) -> None:
@@ -117,13 +110,6 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         show([*_text(found, arguments)])
     return int(found.verdict == "blocked")
-
-
-def _expected(text: str) -> tuple[str, int]:
-    service, _, count = text.rpartition("=")
-    if not service or not count.isdecimal() or int(count) < 1:
-        raise argparse.ArgumentTypeError("write SERVICE=N, as in orders=4")
-    return service, int(count)
 
 
 def _setting(arguments: argparse.Namespace, account: "Account") -> "ApiSetting":

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from atjwt.migration.store import Store
     from atjwt.migration.told import Told
 
+_NOTHING = "stopped; nothing was changed"
 _STOPPED = (
     "stopped; what was begun by then is in the ledger: the same command again goes on with it, and "
     "the opposite one gives it up"
@@ -124,13 +125,13 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-@telling("switch")
+@telling("switch", stopped=_NOTHING)
 def run_switch(arguments: argparse.Namespace) -> int:
     """Switches. Returns the exit code."""
     return _run(arguments)
 
 
-@telling("undo")
+@telling("undo", stopped=_NOTHING)
 def run_undo(arguments: argparse.Namespace) -> int:
     """Switches back. Returns the exit code."""
     return _run(arguments)
@@ -143,9 +144,6 @@ def _run(arguments: argparse.Namespace) -> int:
         if arguments.at is not None:
             return _record(arguments, ledger)
         return _switch(arguments, ledger)
-    except KeyboardInterrupt:
-        print(f"\natjwt migrate: {_STOPPED}", file=sys.stderr)
-        return 1
     finally:
         ledger.close()
 
@@ -192,15 +190,20 @@ def _switch(arguments: argparse.Namespace, ledger: "Store") -> int:
         return 0
     if proposal.action == "change" and not (arguments.yes or _agreed(proposal, say)):
         say("Nothing was changed.")
+        if arguments.json:
+            print(json.dumps({"error": "nothing was changed: the identifier was not typed"}))
         return 1
-    outcome = carry_out(
-        proposal,
-        management=management,
-        ledger=ledger,
-        tell=lambda sentence: say(f"{sentence} …"),
-        clock=time.time,
-        sleep=time.sleep,
-    )
+    try:
+        outcome = carry_out(
+            proposal,
+            management=management,
+            ledger=ledger,
+            tell=lambda sentence: say(f"{sentence} …"),
+            clock=time.time,
+            sleep=time.sleep,
+        )
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(_STOPPED) from None
     if arguments.json:
         print(json.dumps(facts(proposal, management, outcome)))
     show_outcome(proposal, outcome, arguments, say)

@@ -5,6 +5,7 @@ wrongly.
 """
 
 import argparse
+import json
 import os
 import re
 import shlex
@@ -33,6 +34,25 @@ def add_ledger(parser: argparse.ArgumentParser) -> None:
         "the first keeps what is done (default: the environment variable ATJWT_LEDGER)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+
+
+def add_expect(parser: argparse.ArgumentParser) -> None:
+    """Adds `--expect`: pairs of a service and a number."""
+    parser.add_argument(
+        "--expect",
+        action="append",
+        default=[],
+        type=_expected,
+        metavar="SERVICE=N",
+        help="there must be N live instances of a service; may be repeated",
+    )
+
+
+def _expected(text: str) -> tuple[str, int]:
+    service, _, count = text.rpartition("=")
+    if not service or not count.isdecimal() or int(count) < 1:
+        raise argparse.ArgumentTypeError("write SERVICE=N, as in orders=4")
+    return service, int(count)
 
 
 def ledgers(arguments: argparse.Namespace) -> list[str]:
@@ -73,10 +93,11 @@ def account_of(arguments: argparse.Namespace) -> "Account":
     return read_ledgers(urls)
 
 
-def telling(name: str) -> Callable[[Run], Run]:
-    """Decorates a step, so that what goes wrong in it is a sentence on stderr and an exit code.
+def telling(name: str, *, stopped: str = "stopped") -> Callable[[Run], Run]:
+    """Decorates a step, so that what goes wrong in it is a sentence on stderr and an exit code; with
+    `--json` it is on stdout too, as the member `error` of an object.
 
-    name: of the step.
+    name: of the step. stopped: what is said after Ctrl+C, unless the KeyboardInterrupt says more.
     """
 
     def decorated(run: Run) -> Run:
@@ -95,8 +116,14 @@ def telling(name: str) -> Callable[[Run], Run]:
                 code, problems = 1, (str(error),)
             except InTheWay as error:
                 code, problems = 1, error.problems
+            except KeyboardInterrupt as error:
+                code, problems = 1, (str(error) or stopped,)
+                if sys.stderr.isatty():
+                    print(file=sys.stderr)  # the terminal has shown ^C
             for problem in problems:
                 print(f"atjwt migrate {name}: {safe(problem)}", file=sys.stderr)
+            if arguments.json:
+                print(json.dumps({"error": "; ".join(problems)}))
             return code
 
         return told

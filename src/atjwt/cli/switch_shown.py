@@ -9,8 +9,8 @@ from atjwt.cli.saying import Saying
 
 if TYPE_CHECKING:
     from atjwt.migration.account import Step
-    from atjwt.migration.drain import Moment
     from atjwt.migration.management import ManagementApi
+    from atjwt.migration.moment import Moment
     from atjwt.migration.proposal import Proposal
     from atjwt.migration.switch import Outcome
 

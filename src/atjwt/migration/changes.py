@@ -152,9 +152,10 @@ def lost(before: Dialect, after: Dialect) -> frozenset[str]:
 
 
 def is_old(before: Dialect, after: Dialect, profile: str, *, permissions: bool) -> bool:
-    """Whether a token is from before the change, or may be.
+    """Whether a token is known to be from before the change.
 
+    Where the claim is added, none is: machines, and everybody while RBAC is off, never have it.
     profile: the name of its profile. permissions: whether it has the claim.
     """
-    told_apart = before.profile is not after.profile or permissions == before.permissions
+    told_apart = before.profile is not after.profile or (before.permissions and permissions)
     return profile == before.profile.name and told_apart

@@ -1,51 +1,61 @@
-"""When no token from before a switch can be alive any more, and waiting for it.
+"""Waiting until no token from before a switch can be alive.
 
-A token of the old profile was issued at the latest when the new setting was read back, or a margin
-later, until which it may not be in force everywhere; so it has expired a lifetime later. Tokens that
-were seen tell more: one that expires later still moves the moment. On top comes the leeway that the
-instances allow. What the ledger says decides, and it is read again for as long as the wait lasts.
+The moment (`moment.py`) is what the ledger says, and that is read again for as long as the wait lasts.
+In the end the setting is looked at once more, where it can be: if it has not stayed, nothing is
+drained.
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from atjwt.errors import Reason
-from atjwt.migration.account import HOUR, OTHERS, Account, Step, Use, UseKey
+from atjwt.migration.account import HOUR, Account, Step, Use, UseKey
 from atjwt.migration.dialects import DIALECTS
+from atjwt.migration.domains import strangers
 from atjwt.migration.instances import (
+    SKEW,
     accepts,
     heartbeats_of,
     is_live,
-    leeway_of,
     named,
     names_of,
+    written,
 )
 from atjwt.migration.management import Settings
-from atjwt.migration.standing import Api, InTheWay, Standing, api_of, dialect_of, standing
+from atjwt.migration.moment import (
+    Moment,
+    in_force,
+    latest_moment,
+    moment,
+    old_uses,
+    renewed,
+    stray_problem,
+    strays,
+    turns,
+)
+from atjwt.migration.standing import (
+    Api,
+    InTheWay,
+    Standing,
+    api_of,
+    changes_profile,
+    dialect_of,
+    standing,
+)
 from atjwt.migration.stores import LedgerError, Store
 from atjwt.migration.times import when
 
 _LATELY = 600.0  # seconds; who brought an old token since then is named
 _PATIENCE = 120.0  # seconds; a ledger that nobody has written to for longer is told
-_SKEW = 60.0  # seconds by which clocks of hosts may differ before it is told
 _INTERVAL = 5.0  # seconds between two looks at the ledger, at the most
 
-
-class Moment(NamedTuple):
-    """The earliest moment at which no old token can be alive. Times are seconds since 1970.
-
-    at: that moment. issued: until when those live that were issued before the switch, as the settings
-    said. longer: as `issued`, where tokens were seen that live longer than the settings said, else 0.
-    expires: the latest `exp` seen, 0 if none. leeway: seconds.
-    """
-
-    at: float
-    issued: float
-    longer: float
-    expires: float
-    leeway: float
+UNREAD = (
+    "the setting was not read, so nobody knows whether it has stayed as it was switched: give --domain "
+    "and credentials"
+)
+"""What is said where the Management API could not be asked."""
 
 
 class OldClient(NamedTuple):
@@ -67,8 +77,8 @@ class Draining:
 
     step: the last switch. now: when it was looked at. moment: when it is over. clients: those that
     brought old tokens in the last ten minutes. came: requests with old tokens, from the hour of the
-    switch on. since: of them, those since the look before. stray: whether old tokens were issued after
-    the switch. notes: what should be known. drained: the recorded step, once it is over.
+    switch on. since: of them, those since the look before. wrong: why it is not over at the moment.
+    notes: what should be known. drained: the recorded step, once it is over.
     """
 
     step: Step
@@ -77,7 +87,7 @@ class Draining:
     clients: tuple[OldClient, ...] = ()
     came: int = 0
     since: int = 0
-    stray: bool = False
+    wrong: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     drained: Step | None = None
 
@@ -87,68 +97,45 @@ class Draining:
         return max(0.0, self.moment.at - self.now)
 
 
-def old_uses(account: Account, step: Step) -> dict[UseKey, Use]:
-    """The accepted tokens that are of the old kind: of the old profile, or where the switch changes
-    the `permissions` claim alone, those that had, or lacked, it as before.
-    """
-    before, after = DIALECTS[step.before], DIALECTS[step.after]
-    names = names_of(account, Api(step.issuer, step.audience))
-    old: dict[UseKey, Use] = {}
-    for key, use in account.uses.items():
-        if key.issuer not in {step.issuer, OTHERS} or key.audience not in names:
-            continue
-        is_old = key.profile == before.profile.name
-        if before.profile is after.profile:
-            is_old = is_old and key.permissions == before.permissions
-        if is_old:
-            old[key] = use
-    return old
+def draining(
+    account: Account,
+    api: Api,
+    now: float,
+    *,
+    settings: Settings | None = None,
+    alone: bool = False,
+) -> Draining:
+    """How far it is, as the ledger has it.
 
-
-def moment(account: Account, step: Step) -> Moment:
-    """When no token from before a switch can be alive. step: a `switched` one.
-
-    Tokens that were seen with a longer lifetime than the settings said (it was lowered, or is set
-    otherwise) may have been issued as late as the last of them came, and not have come yet.
-    """
-    uses = old_uses(account, step).values()
-    issued = step.at + step.lifetime + step.margin
-    latest = max(
-        (min(use.last, step.at) + use.lifetime + step.margin for use in uses), default=0.0
-    )  # fmt: skip
-    longer = latest if latest > issued else 0.0
-    expires = max((use.expires for use in uses), default=0.0)
-    leeway = leeway_of(account, Api(step.issuer, step.audience))
-    return Moment(max(issued, longer, expires) + leeway, issued, longer, expires, leeway)
-
-
-def latest_moment(account: Account, steps: Iterable[Step]) -> Moment:
-    """The latest of their moments."""
-    return max(moment(account, step) for step in steps)
-
-
-def draining(account: Account, api: Api, now: float) -> Draining:
-    """How far it is, as the ledger has it. now: seconds since 1970.
-
+    now: seconds since 1970. settings: the API's, if they were read just now. alone: the issuer was
+    named, so others are noted, and stand in nobody's way.
     Raises InTheWay: nothing was switched, or a change is pending.
     """
     stands = standing(account, api)
     last = settled(stands, api)
-    until = latest_moment(account, stands.in_force)
+    until = latest_moment(account, in_force(account, api))
+    latest = turns(account, api)
     uses: dict[UseKey, Use] = {}
-    for step in stands.in_force:
+    for step in latest:
         uses |= old_uses(account, step)
-    began = stands.in_force[0].at // HOUR * HOUR
+    began = last.at // HOUR * HOUR
     recorded = stands.drained
+    wrong = [stray_problem(step, settings) for step in latest if strays(account, step)]
+    if settings is not None and (dialect := dialect_of(settings).name) != last.after:
+        wrong.append(f"the API is set to {dialect} now: `switch --to {last.after}` sets it again")
+    others = strangers(account, latest[0], now) if changes_profile(latest[0]) else ([], [])
+    wrong += () if alone else others[0]
+    notes = _notes(account, stands, latest, now)
+    is_so = recorded is not None and recorded.at >= until.at and not wrong
     return Draining(
         step=last,
         now=now,
         moment=until,
         clients=_clients(uses, now),
         came=sum(use.requests for key, use in uses.items() if key.hour >= began),
-        stray=any(_strays(account, step) for step in stands.in_force),
-        notes=_notes(account, stands, now),
-        drained=recorded if recorded is not None and recorded.at >= until.at else None,
+        wrong=tuple(dict.fromkeys(wrong)),
+        notes=tuple(dict.fromkeys((*notes, *(others[0] if alone else ()), *others[1]))),
+        drained=recorded if is_so else None,
     )
 
 
@@ -215,35 +202,26 @@ def _narrowed(account: Account, step: Step, now: float) -> list[str]:
     return found
 
 
-def _strays(account: Account, step: Step) -> bool:
-    uses = old_uses(account, step).values()
-    return any(use.expires - use.lifetime > step.at + step.margin for use in uses)
-
-
-def _notes(account: Account, stands: Standing, now: float) -> tuple[str, ...]:
+def _notes(
+    account: Account, stands: Standing, latest: tuple[Step, ...], now: float
+) -> tuple[str, ...]:
     found = []
-    for step in stands.in_force:
-        if _strays(account, step):
-            found.append(
-                f"tokens as {step.before} makes them were issued after the switch of "
-                f"{when(step.at)}: the setting has not taken effect everywhere, or somebody has "
-                "changed it back"
-            )
+    for step in latest:
         found += _narrowed(account, step, now)
         if moment(account, step).longer:
             found.append(
                 "tokens were seen that live longer than the settings said: a lifetime was lowered, or "
                 "is set otherwise; so the wait is longer"
             )
-        if step.at > now + _SKEW:
+        if step.at > now + SKEW:
             found.append("the clock of the host that recorded the switch is ahead of this one's")
     last = stands.switched[-1].at
     found += [
         f"{origin.name} was not written to since the switch: what it counted cannot be seen"
         for origin in account.origins
-        if origin.updated < last < now - _PATIENCE
+        if written(account, origin) < last < now - _PATIENCE
     ]
-    return tuple(dict.fromkeys(found))
+    return tuple(found)
 
 
 def drain(
@@ -264,25 +242,35 @@ def drain(
     ledger: where the switch is recorded; it is read again all the time. audience, issuer: which API,
     where the ledger has several. wait: or else look once. interval: seconds between two looks, at the
     most; fewer when the end is near.
-    settings: reads the API's, if it can; asked where old tokens are issued after the switch.
-    tell: is called at each look. trouble: is told when the ledger cannot be read for now.
+    settings: reads the API's, if it can; asked where old tokens are issued after the switch, and in
+    the end. tell: is called at each look. trouble: is told when the ledger cannot be read for now.
 
+    Returns with `drained` None where it does not wait, or something is wrong in the end.
     Raises InTheWay: nothing was switched, or a change is pending. LedgerError: the ledger cannot be
     read at the first look, or cannot be written to at the end. ConfigurationError: say which API.
     """
     account = ledger.read()
     api = api_of(account, audience, issuer)
     came: int | None = None
-    asked: dict[float, tuple[str, ...]] = {}
+    asked: dict[float, Settings | None] = {}
     while True:
-        state = draining(account, api, clock())
-        if state.stray and state.moment.at not in asked:
-            asked = {state.moment.at: _set_otherwise(settings(api), state.step)}
-        notes = (*state.notes, *asked.get(state.moment.at, ()))
-        state = replace(state, notes=notes, since=0 if came is None else max(0, state.came - came))
+        now = clock()
+        state = draining(account, api, now, alone=issuer is not None)
+        at = state.moment.at
+        if not state.remaining or (state.wrong and at not in asked):
+            asked = {at: settings(api)}
+            now = clock()  # it may have taken a while
+            again = renewed(account, api, asked[at], now)
+            for step in again:
+                ledger.record(step)
+            account = ledger.read() if again else account
+        state = draining(account, api, now, settings=asked.get(at), alone=issuer is not None)
+        state = replace(state, since=0 if came is None else max(0, state.came - came))
         came = state.came
         if not state.remaining:
-            return _recorded(ledger, account, api, state, tell)
+            notes = state.notes if asked.get(at) else (*state.notes, UNREAD)
+            state = replace(state, notes=notes)
+            return _ended(ledger, state, standing(account, api).next(now), tell)
         tell(state)
         if not wait:
             return state
@@ -290,17 +278,10 @@ def drain(
         account = _read_in_time(ledger, trouble, lambda: sleep(interval))
 
 
-def _set_otherwise(settings: Settings | None, step: Step) -> tuple[str, ...]:
-    if settings is None or (dialect := dialect_of(settings).name) == step.after:
-        return ()
-    return (f"the API is set to {dialect} now: `switch --to {step.after}` sets it again",)
-
-
-def _recorded(
-    ledger: Store, account: Account, api: Api, state: Draining, tell: Callable[[Draining], object]
+def _ended(
+    ledger: Store, state: Draining, at: float, tell: Callable[[Draining], object]
 ) -> Draining:
-    if state.drained is None:
-        at = standing(account, api).next(state.now)
+    if state.drained is None and not state.wrong:
         step = replace(state.step, name="drained", at=at)
         ledger.record(step)
         state = replace(state, drained=step)

@@ -9,14 +9,16 @@ from collections.abc import Iterable
 from typing import Final
 
 from atjwt.core.profile import Profile
-from atjwt.migration.account import Account, Heartbeat
+from atjwt.migration.account import Account, Heartbeat, Origin
 from atjwt.migration.standing import Api
 from atjwt.migration.times import when
 
 _MISSED: Final = 3  # heartbeats, after which an instance is silent
 _OLD: Final = 3_600  # seconds after which it is told that nobody writes to a ledger
 _SOON: Final = 15  # seconds that any instance is given
-_SKEW: Final = 60  # seconds by which clocks of hosts may differ before it is told
+
+SKEW: Final = 60
+"""Seconds by which clocks of hosts may differ before it is told."""
 
 
 def heartbeats_of(account: Account, api: Api) -> tuple[Heartbeat, ...]:
@@ -45,6 +47,21 @@ def _all_of(account: Account, api: Api) -> list[Heartbeat]:
 def is_live(beat: Heartbeat, now: float) -> bool:
     """Whether it has reported lately. now: seconds since 1970."""
     return not beat.stopped and now - beat.at <= max(_MISSED * beat.interval, _SOON)
+
+
+def interval_of(account: Account, api: Api) -> float:
+    """The longest time, in seconds, between two writings of an instance; 0 if none reports."""
+    return max((beat.interval for beat in _all_of(account, api)), default=0.0)
+
+
+def written(account: Account, origin: Origin) -> float:
+    """When services last wrote to a ledger, seconds since 1970, or a little earlier; 0 if never.
+
+    A step that is recorded is a writing too, and says nothing about the instances: so it is no later
+    than the last that any of them said.
+    """
+    said = (*(beat.at for beat in account.heartbeats), *(use.last for use in account.uses.values()))
+    return min(origin.updated, max(said, default=0.0))
 
 
 def accepts(beat: Heartbeat, profile: Profile) -> bool:
@@ -101,7 +118,7 @@ def remarks(account: Account, api: Api, profile: Profile, now: float) -> list[st
             f"silent, and refusing the {profile.name} profile perhaps, if they still run: "
             f"{named(silent)}"
         )
-    ahead = [beat for beat in beats if beat.at > now + _SKEW]
+    ahead = [beat for beat in beats if beat.at > now + SKEW]
     if ahead:
         found.append(f"the clock is ahead of this host's, or this one slow, at: {named(ahead)}")
     found += [
@@ -112,6 +129,7 @@ def remarks(account: Account, api: Api, profile: Profile, now: float) -> list[st
     if any(is_live(beat, now) for beat in beats) and (others := _other_issuers(account, api)):
         found.append(
             f"tokens of {', '.join(others)} are accepted for this API too; if that is another domain "
-            "of the same tenant, they change with this setting, and are to be drained too"
+            "of the same tenant, they change with this setting: record it by the same command with "
+            "--issuer, once it is switched"
         )
     return found

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from atjwt.core.configuration import host_of, is_loopback
 from atjwt.core.trusted_issuer import TrustedIssuer
 from atjwt.errors import ConfigurationError
-from atjwt.fetch import HttpFetcher, http_library, seconds_of
+from atjwt.fetch import HttpFetcher, date_of, http_library, seconds_of
 
 Settings = dict[str, object]
 """A resource server object, as the Management API writes it."""
@@ -92,6 +92,8 @@ class ManagementApi:
         self._send = send or _over_http
         self._sleep = sleep
         self._clock = clock
+        self.date = 0.0
+        """When the last answer was made, as its `Date` says; 0 where it does not."""
 
     def __repr__(self) -> str:
         return f"ManagementApi({self.issuer!r})"
@@ -140,6 +142,7 @@ class ManagementApi:
         answer = self._with_token(method, url, body, fresh=False)
         if answer.status == 401 and self._given is None:  # revoked, or the keys have changed
             answer = self._with_token(method, url, body, fresh=True)
+        self.date = date_of(answer.headers.get("date"))
         if not 200 <= answer.status < 300:
             raise _refusal(answer)
         return answer
@@ -218,13 +221,16 @@ class ManagementApi:
 def _path(api: str) -> str:
     if not api:
         raise ConfigurationError(["give the API's id or identifier"])
-    return f"/resource-servers/{quote(api, safe='')}"
+    try:
+        return f"/resource-servers/{quote(api, safe='')}"
+    except UnicodeEncodeError:
+        raise ConfigurationError(["the API's id or identifier is no text in UTF-8"]) from None
 
 
 def _object(answer: Answer) -> Settings:
     try:
         told = json.loads(answer.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         told = None
     if not isinstance(told, dict):
         raise ManagementError("the answer is no JSON object", status=answer.status, is_unknown=True)
@@ -247,6 +253,10 @@ _HINTS: Final = {
 }
 
 
+_NOT_DONE: Final = frozenset({400, 401, 403, 404, 409, 415, 429})
+"""What is answered to a change that was not made; after anything else nobody knows."""
+
+
 def _refusal(answer: Answer) -> ManagementError:
     hint = _HINTS.get(answer.status)
     if hint is None:
@@ -255,7 +265,7 @@ def _refusal(answer: Answer) -> ManagementError:
         f"{answer.status} {_code(answer)}: {hint}",
         status=answer.status,
         code=_code(answer),
-        is_unknown=answer.status >= 500,
+        is_unknown=answer.status not in _NOT_DONE,
     )
 
 

@@ -6,16 +6,16 @@ listed to be looked at. A blocker is what would refuse valid requests, or may, f
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from atjwt.errors import ConfigurationError
 from atjwt.guards import GuardedRoute, routes
 from atjwt.migration.account import HOUR, Account, Step
 from atjwt.migration.changes import PIPELINES, STAYS, Change, changes
 from atjwt.migration.dialects import Dialect, target
-from atjwt.migration.drain import moment
 from atjwt.migration.finding import Finding, note
 from atjwt.migration.fleet import Fleet, accepting, fleet_findings
+from atjwt.migration.moment import latest_moment
 from atjwt.migration.obstacles import api_findings, app_findings, past_findings, token_findings
 from atjwt.migration.proposal import MARGIN
 from atjwt.migration.setting import ApiSetting
@@ -133,10 +133,7 @@ def plan(
         after=after.name,
         lifetime=api.lifetime,
         lifetime_for_web=api.lifetime_for_web,
-        earliest=max(
-            (moment(whole, step).at for step in _switches(api, after, told, now, margin)),
-            default=None,
-        ),
+        earliest=_earliest(api, after, told, whole, now=now, margin=margin),
         blockers=tuple(dict.fromkeys(one for one in found if one.blocks)),
         notes=tuple(dict.fromkeys(one for one in found if not one.blocks)),
         changes=changes(api.dialect, after),
@@ -177,12 +174,20 @@ def _counts(expected: Mapping[str, int]) -> dict[str, int]:
     return dict(expected)
 
 
-def _switches(
-    api: ApiSetting, after: Dialect, issuers: Iterable[str], now: float, margin: float
-) -> Iterator[Step]:
-    """What would be recorded, were it switched now; nothing where that is its dialect."""
+def _earliest(
+    api: ApiSetting,
+    after: Dialect,
+    issuers: Iterable[str],
+    account: Account,
+    *,
+    now: float,
+    margin: float,
+) -> float | None:
+    """When the last old token would be gone, were it switched now; None where it is set so."""
+    found: list[float] = []
     for issuer in issuers if after != api.dialect else ():
-        yield Step(
+        stands = standing(account, Api(issuer, api.identifier))
+        step = Step(
             name="switched",
             at=now,
             issuer=issuer,
@@ -192,6 +197,9 @@ def _switches(
             lifetime=api.longest,
             margin=margin,
         )
+        steps = replace(stands, switched=(*stands.switched, step)).in_force
+        found.append(latest_moment(account, steps).at)
+    return max(found, default=None)
 
 
 def _machines(uses: Uses, now: float) -> tuple[Machine, ...]:

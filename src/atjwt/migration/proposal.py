@@ -10,7 +10,6 @@ before and not settled is settled first: the setting as it is now says how it en
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Literal, NamedTuple
 from urllib.parse import quote
@@ -18,16 +17,15 @@ from urllib.parse import quote
 from atjwt.errors import ConfigurationError
 from atjwt.migration.account import Account, Step
 from atjwt.migration.dialects import DIALECTS, Dialect, dialect_named, target
-from atjwt.migration.instances import hindrances, remarks
+from atjwt.migration.instances import heartbeats_of, hindrances, remarks
 from atjwt.migration.management import ManagementApi, Settings
+from atjwt.migration.moment import is_doubtful
+from atjwt.migration.setting import lifetime_of
 from atjwt.migration.standing import Api, InTheWay, Standing, dialect_of, standing
 from atjwt.migration.times import when
 
 MARGIN: Final = 60.0
 """Seconds until a new setting is in force everywhere, and by which clocks may differ."""
-
-_LIFETIME: Final = 86_400  # seconds; Auth0's default, where an answer leaves it out
-_LONGEST: Final = 10 * 366 * 86_400  # seconds; whatever says more is no lifetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,11 +162,12 @@ def _look(
     )
 
 
-def lifetime_of(settings: Mapping[str, object]) -> float:
-    """The largest lifetime, in seconds, that new tokens have under these settings."""
-    told = [settings.get(name) for name in ("token_lifetime", "token_lifetime_for_web")]
-    known = [seconds for seconds in told if isinstance(seconds, int) and 0 <= seconds <= _LONGEST]
-    return float(max(known, default=_LIFETIME))
+_ANEW: Final = {
+    "failed": "this change was refused, as was answered, and shows all the same: it is recorded",
+    "switched": "old tokens were issued after the switch, or came when none should live: it is recorded "
+    "anew, and waited for from now on",
+}
+"""Why something is recorded though it is set as wanted, by the step that says otherwise."""
 
 
 def _proposal(found: _Found, wanted: Dialect, *, undo: bool) -> Proposal:
@@ -181,6 +180,8 @@ def _proposal(found: _Found, wanted: Dialect, *, undo: bool) -> Proposal:
         action = "nothing" if pending is None else "settle"
         before = before if pending is None else dialect_named(pending.before)
     notes = _notes(found, wanted)
+    if pending is not None and pending.name != "begun":
+        notes.append(_ANEW[pending.name])
     if action == "change":
         hurts = hindrances(found.account, found.api, wanted.profile, found.now)
         if hurts and not terms.despite_instances:
@@ -220,11 +221,11 @@ def _refuse_another(found: _Found, wanted: Dialect) -> None:
 
 def _settlement(found: _Found, wanted: Dialect) -> tuple[Step | None, tuple[Step, ...]]:
     """The step to go on with, and what is to be recorded first of what has happened meanwhile."""
-    pending, last = found.standing.pending, found.standing.last
+    pending = found.standing.pending
     now_set = found.dialect.name
     if pending is None:
-        is_missed = last is not None and last.after != now_set
-        return None, (_by_others(found, last),) if last is not None and is_missed else ()
+        unsettled = _unsettled(found, wanted)
+        return unsettled, () if unsettled else _missed(found)
     if now_set not in {pending.before, pending.after}:
         overtaken = replace(pending, name="failed")
         stood = replace(pending, after=pending.before)
@@ -233,6 +234,37 @@ def _settlement(found: _Found, wanted: Dialect) -> tuple[Step | None, tuple[Step
         return pending, ()
     ended = replace(pending, name="switched" if now_set == pending.after else "failed")
     return None, (replace(ended, lifetime=max(ended.lifetime, lifetime_of(found.settings))),)
+
+
+def _unsettled(found: _Found, wanted: Dialect) -> Step | None:
+    """What has failed, as was said, though it shows; or what was switched, and holds no more."""
+    failed, last = found.standing.failed, found.standing.last
+    if found.dialect is not wanted:
+        return None
+    if failed is not None and failed.after == wanted.name:
+        return failed
+    is_so = last is not None and last.after == wanted.name
+    return is_doubtful(found.account, found.api) if is_so else None
+
+
+def _missed(found: _Found) -> tuple[Step, ...]:
+    """What the ledger does not have: a change by others, or one of another domain of the tenant."""
+    last, failed = found.standing.last, found.standing.failed
+    if last is None and failed is not None:
+        last = replace(failed, after=failed.before)
+    if last is not None:
+        return (_by_others(found, last),) if last.after != found.dialect.name else ()
+    which = found.api
+    others = [step for step in found.account.steps
+              if (step.name, step.audience, step.after) ==
+              ("switched", which.audience, found.dialect.name)]  # fmt: skip
+    if not others or not heartbeats_of(found.account, which):
+        return ()
+    longest = max(step.lifetime for step in others)
+    lifetime = max(longest, lifetime_of(found.settings))
+    return (
+        replace(others[-1], at=found.now, issuer=which.issuer, lifetime=lifetime, external=True),
+    )
 
 
 def _by_others(found: _Found, last: Step) -> Step:
@@ -244,7 +276,7 @@ def _by_others(found: _Found, last: Step) -> Step:
         audience=found.api.audience,
         before=last.after,
         after=found.dialect.name,
-        lifetime=lifetime_of(found.settings),
+        lifetime=max(last.lifetime, lifetime_of(found.settings)),
         margin=found.terms.margin,
         undo=found.dialect.name == last.before and not last.undo,
         external=True,

@@ -1,13 +1,13 @@
 """How a ledger's values are written down, as rows and as JSON, and read back, whatever is there.
 
 What is read was written by somebody: each function that reads raises ValueError, TypeError or
-KeyError where it is not what was expected.
+KeyError where it is not what was expected, and LedgerError where a newer version wrote it.
 """
 
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Final, get_args
 
 from atjwt.migration.account import (
@@ -19,6 +19,7 @@ from atjwt.migration.account import (
     Use,
     UseKey,
 )
+from atjwt.migration.store import LedgerError
 
 _STEP_NAMES: Final[tuple[StepName, ...]] = get_args(StepName)
 
@@ -80,9 +81,8 @@ def heartbeat(body: object) -> Heartbeat:
 def step(body: object) -> Step:
     """Reads JSON, or what JSON holds. Members that a later version adds are passed over."""
     told = _object(body)
-    (name,) = [each for each in _STEP_NAMES if each == told["name"]]
-    return Step(
-        name=name,
+    whole = Step(
+        name="begun",
         at=number(told["at"]),
         issuer=text(told["issuer"]),
         audience=text(told["audience"]),
@@ -92,6 +92,13 @@ def step(body: object) -> Step:
         margin=number(told["margin"]),
         undo=_flag(told["undo"]),
         external=_flag(told["external"]),
+    )
+    name = text(told["name"])
+    for known in _STEP_NAMES:
+        if known == name:
+            return replace(whole, name=known)
+    raise LedgerError(
+        "a step in the ledger was written by a newer version of atjwt: install that one here too"
     )
 
 

@@ -10,7 +10,9 @@ from atjwt.migration.management import ManagementError
 DEFAULT_LIFETIME: Final = 86_400.0
 """Seconds (Auth0: Update Access Token Lifetime)."""
 
-_Value = TypeVar("_Value", bool, int, str)
+_LONGEST: Final = 10 * 366 * 86_400  # seconds; whatever says more is no lifetime
+
+_Value = TypeVar("_Value", bool, str)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +54,6 @@ class ApiSetting:
         identifier = _read(settings, "identifier", str)
         if not identifier:
             raise ManagementError("the answer is no resource server: it has no identifier")
-        web = _read(settings, "token_lifetime_for_web", int)
         proof = settings.get("proof_of_possession")
         bound = ""
         if isinstance(proof, dict):
@@ -62,8 +63,8 @@ class ApiSetting:
             issuer=issuer,
             dialect=dialect_set(settings),
             id=_read(settings, "id", str) or "",
-            lifetime=float(_or(_read(settings, "token_lifetime", int), DEFAULT_LIFETIME)),
-            lifetime_for_web=None if web is None else float(web),
+            lifetime=_or(_seconds(settings, "token_lifetime"), DEFAULT_LIFETIME),
+            lifetime_for_web=_seconds(settings, "token_lifetime_for_web"),
             is_system=_read(settings, "is_system", bool) or False,
             rbac=_read(settings, "enforce_policies", bool) or False,
             algorithm=_read(settings, "signing_alg", str) or "",
@@ -71,6 +72,28 @@ class ApiSetting:
             bound=bound,
             agents=settings.get("agent_subject_claims") is not None,
         )
+
+
+def lifetime_of(settings: Mapping[str, object]) -> float:
+    """The largest lifetime, in seconds, that new tokens have under these settings.
+
+    Raises ManagementError: they do not say.
+    """
+    told = (_seconds(settings, "token_lifetime"), _seconds(settings, "token_lifetime_for_web"))
+    return max(_or(told[0], DEFAULT_LIFETIME), _or(told[1], 0.0))
+
+
+def _seconds(settings: Mapping[str, object], name: str) -> float | None:
+    value = settings.get(name)
+    if value is None:
+        return None
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if is_number and 0 <= (seconds := float(str(value))) <= _LONGEST and seconds.is_integer():
+        return seconds
+    raise ManagementError(
+        f"the answer is no resource server: {name} is no number of seconds; see what the API has there, "
+        "and set it anew"
+    )
 
 
 def _or(value: float | None, otherwise: float) -> float:
@@ -81,6 +104,6 @@ def _read(settings: Mapping[str, object], name: str, wanted: type[_Value]) -> _V
     value = settings.get(name)
     if value is None:
         return None
-    if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
+    if not isinstance(value, wanted):
         raise ManagementError(f"the answer is no resource server: {name} is of another type")
     return value

@@ -8,7 +8,7 @@ somebody reads the setting and records how it ended. Every step of an API is rec
 one before, whatever the clocks of the hosts say, so that their order is certain.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 from atjwt.errors import ConfigurationError
@@ -40,12 +40,14 @@ class Standing:
 
     begun: what is pending, the oldest first: several only where two began at the same time.
     switched: the changes that were made, the oldest first.
+    failed: the last that was given up or refused, if nothing was switched since.
     drained, enforced: of the last of them.
     updated: when the last step was recorded, seconds since 1970; 0 if none was.
     """
 
     begun: tuple[Step, ...] = ()
     switched: tuple[Step, ...] = ()
+    failed: Step | None = None
     drained: Step | None = None
     enforced: Step | None = None
     updated: float = 0.0
@@ -62,57 +64,77 @@ class Standing:
 
     @property
     def in_force(self) -> tuple[Step, ...]:
-        """The changes whose old tokens may be alive: the last, and the last that changed the profile.
+        """The changes that left another dialect than that of today, as if each had led there.
 
-        The second is another one where, after the profile, the `permissions` claim was changed too.
+        Tokens from before each may be alive. A lifetime that was lowered between two changes may
+        have been so just before the later one: it has the longer of both.
         """
-        last = self.last
-        if last is None:
-            return ()
-        profile = DIALECTS[last.after].profile
-        for step in reversed(self.switched):
-            if DIALECTS[step.after].profile is not profile:
-                break
-            if DIALECTS[step.before].profile is not profile:
-                return (last,) if step is last else (step, last)
-        return (last,)
+        found: list[Step] = []
+        known = 0.0
+        for step in self.switched:
+            if self.last is not None and step.before != self.last.after:
+                longest = max(step.lifetime, known)
+                found.append(replace(step, after=self.last.after, lifetime=longest))
+            known = step.lifetime
+        return tuple(found)
+
+    @property
+    def turns(self) -> tuple[Step, ...]:
+        """Of these the last that changed the profile, and the last that changed the `permissions`
+        claim alone: since then no old token should have been issued.
+        """
+        latest = {changes_profile(step): step for step in self.in_force}
+        return tuple(sorted(latest.values(), key=changes_profile, reverse=True))
 
     def next(self, now: float) -> float:
         """When the next step is recorded: now, or just after the last one."""
         return max(now, self.updated + _TICK if self.updated else 0.0)
 
 
+def changes_profile(step: Step) -> bool:
+    """Whether it leads to another profile, or changes the `permissions` claim alone."""
+    return DIALECTS[step.before].profile is not DIALECTS[step.after].profile
+
+
 def standing(account: Account, api: Api) -> Standing:
-    """Where an API stands."""
+    """Where an API stands. Raises InTheWay: a newer version of this has recorded it."""
     pending: list[Step] = []
     switched: list[Step] = []
+    failed: Step | None = None
     later: dict[str, Step] = {}
     updated = 0.0
     for step in account.steps:
-        if (step.issuer, step.audience) != api or not _is_known(step):
+        if (step.issuer, step.audience) != api:
             continue
+        _refuse_new(step)
         updated = max(updated, step.at)
         if step.name == "begun":
             pending.append(step)
         elif step.name == "failed":
             _settle(pending, step)
+            failed = step
         elif step.name == "switched":
             pending = [begun for begun in pending if begun.after != step.after]
             switched.append(step)
-            later = {}
+            failed, later = None, {}
         else:
             later[step.name] = step
     return Standing(
         begun=tuple(pending),
         switched=tuple(switched),
+        failed=failed,
         drained=later.get("drained"),
         enforced=later.get("enforced"),
         updated=updated,
     )
 
 
-def _is_known(step: Step) -> bool:
-    return step.before in DIALECTS and step.after in DIALECTS
+def _refuse_new(step: Step) -> None:
+    if step.before not in DIALECTS or step.after not in DIALECTS:
+        raise InTheWay(
+            f"the steps of {step.audience} in the ledger were written by a newer version of atjwt: "
+            "install that one here too"
+        )
 
 
 def _settle(pending: list[Step], failed: Step) -> None:
@@ -129,6 +151,21 @@ def dialect_of(settings: Settings) -> Dialect:
         return dialect_set(settings)
     except ConfigurationError as error:
         raise InTheWay(f"what the API is set to is new to this version: {error}") from None
+
+
+def siblings(account: Account, api: Api) -> tuple[Standing, ...]:
+    """Of the API's other issuers, where the ledger has a switch to the same profile: one setting has
+    one tenant, which may issue by several domains.
+    """
+    others = {Api(step.issuer, step.audience): None for step in account.steps}
+    found = (standing(account, each) for each in others if each.audience == api.audience)
+    last = standing(account, api).last
+    return tuple(
+        each
+        for each in found
+        if each.last is not None and last is not None and each.last.issuer != api.issuer
+        and DIALECTS[each.last.after].profile is DIALECTS[last.after].profile
+    )  # fmt: skip
 
 
 def api_of(account: Account, audience: str | None, issuer: str | None = None) -> Api:
@@ -152,4 +189,7 @@ def api_of(account: Account, audience: str | None, issuer: str | None = None) ->
     listed = ", ".join(f"{api.audience} --issuer {api.issuer}" for api in found or known)
     if found:
         raise ConfigurationError([f"there are several APIs in the ledger; say which: {listed}"])
-    raise InTheWay(f"no switch of that API is recorded in this ledger, but of: {listed}")
+    raise InTheWay(
+        f"no switch of that API is recorded in this ledger, but of: {listed}. Tokens from another "
+        "domain of the same tenant are recorded by `switch` with --issuer"
+    )

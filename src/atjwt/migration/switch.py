@@ -12,16 +12,16 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from atjwt.migration.account import Account, Step, StepName
-from atjwt.migration.drain import Moment, moment
 from atjwt.migration.management import ManagementApi, ManagementError, Settings
+from atjwt.migration.moment import Moment, in_force, latest_moment, moment
 from atjwt.migration.proposal import (
     Proposal,
     Terms,
-    lifetime_of,
     propose_switch,
     propose_undo,
 )
-from atjwt.migration.standing import InTheWay, Standing, dialect_of, standing
+from atjwt.migration.setting import lifetime_of
+from atjwt.migration.standing import Api, InTheWay, Standing, dialect_of, standing
 from atjwt.migration.stores import LedgerError, Store
 from atjwt.migration.times import when
 
@@ -31,6 +31,7 @@ _PAUSES: Final = (
     4.0,
     8.0,
 )  # seconds before a change that does not show is looked for again
+_SKEW: Final = 5.0  # seconds by which the clock may be wrong before it is told
 _POLL: Final = 5.0  # seconds between two looks while others are to make the change
 
 Tell = Callable[[str], object]
@@ -60,9 +61,9 @@ class _Journal:
         self._stands = stands
         self._clock = clock
 
-    def record(self, step: Step, name: StepName | None = None) -> Step:
-        """Adds a step, at the present moment."""
-        at = self._stands.next(self._clock())
+    def record(self, step: Step, name: StepName | None = None, *, since: float = 0.0) -> Step:
+        """Adds a step, at the present moment, or at another that is later by another clock."""
+        at = self._stands.next(max(self._clock(), since))
         step = replace(step, at=at, name=name or step.name)
         self._ledger.record(step)
         self._stands = replace(self._stands, updated=at)
@@ -136,7 +137,14 @@ def carry_out(
         margin=max(begun.margin, proposal.margin),
         external=proposal.external,
     )
-    switched = _keep(journal, step, clock)
+    date = management.date
+    skew = date - clock()
+    if date and abs(skew) > _SKEW:
+        tell(
+            f"the clock of this host is {abs(skew):.0f} s {'behind' if skew > 0 else 'ahead of'} the "
+            "Management API's: the later of both is recorded; set it"
+        )
+    switched = _keep(journal, step, max(clock(), date))
     return Outcome(
         switched=switched,
         moment=moment_now(ledger, switched),
@@ -151,7 +159,8 @@ def moment_now(ledger: Store, switched: Step) -> Moment:
         account = ledger.read()
     except LedgerError:  # the step is kept; what came by now is seen by `drain`
         account = Account()
-    return moment(account, switched)
+    steps = in_force(account, Api(switched.issuer, switched.audience))
+    return latest_moment(account, steps) if steps else moment(account, switched)
 
 
 def _still(proposal: Proposal, management: ManagementApi) -> Settings:
@@ -182,12 +191,13 @@ def _begin(proposal: Proposal, journal: _Journal, ledger: Store, lifetime: float
         )
     )
     pending = standing(ledger.read(), proposal.api).begun
-    others = [step for step in pending if step != begun and step.at <= begun.at]
-    if others:
+    others = [step for step in pending if step != begun]
+    if others:  # whoever records before they look cannot both miss the other
         journal.record(begun, "failed")
         raise InTheWay(
             f"somebody else has begun a change to {others[0].after} at the same time; this one was "
-            "given up, and nothing was changed by it: look how theirs ends, and begin again"
+            "given up, and nothing was changed by it: look how theirs ends, or whether it was given up "
+            "too, and begin again"
         )
     return begun
 
@@ -253,10 +263,9 @@ def _read_back(
     )
 
 
-def _keep(journal: _Journal, step: Step, clock: Callable[[], float]) -> Step:
-    at = clock()
+def _keep(journal: _Journal, step: Step, at: float) -> Step:
     try:
-        return journal.record(step, "switched")
+        return journal.record(step, "switched", since=at)
     except LedgerError as error:
         raise LedgerError(
             f"the API IS set to {step.after}, read back at {when(at)}, but the ledger cannot keep "

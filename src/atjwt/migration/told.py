@@ -7,6 +7,7 @@ from atjwt.errors import ConfigurationError
 from atjwt.migration.account import Account, Step
 from atjwt.migration.dialects import Dialect, dialect_named
 from atjwt.migration.instances import hindrances, remarks
+from atjwt.migration.moment import is_doubtful
 from atjwt.migration.proposal import MARGIN, back
 from atjwt.migration.standing import Api, InTheWay, standing
 from atjwt.migration.store import Store
@@ -75,7 +76,8 @@ def record_told(told: Told, *, ledger: Store, now: float) -> Kept:
             f"a change to {pending.after} was begun at {when(pending.at)} and is not settled: tell "
             "first how that one ended, or let `switch` or `undo` read it, without --at"
         )
-    if pending is None and last is not None and last.after == told.after.name:
+    is_so = pending is None and last is not None and last.after == told.after.name
+    if is_so and last is not None and not is_doubtful(account, told.api):
         return Kept(None, (f"the ledger has it so since {when(last.at)}: nothing to do",))
     step = Step(
         name="switched",
