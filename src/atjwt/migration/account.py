@@ -90,7 +90,8 @@ class Refusals(NamedTuple):
 class Heartbeat:
     """One process that judges tokens of one issuer for one API, and what it accepts.
 
-    instance: which process. audience: the names of the API. profiles: accepted, sorted.
+    instance: which process. audience: the names of the API. profiles: accepted, sorted; one that only
+        some of several resource servers in the process accept stands there as `in_part` writes it.
     leeway: seconds. started, at: when it began, and when it last said so, seconds since 1970.
     interval: seconds until it says so again. stopped: it ended in order.
     """
@@ -110,6 +111,14 @@ class Heartbeat:
     def key(self) -> tuple[str, str, str, str]:
         """Which of them this is."""
         return self.service, self.instance, self.issuer, self.audience[0]
+
+
+def in_part(profile: str) -> str:
+    """How a heartbeat names a profile that not all resource servers of the process accept.
+
+    So it is not among those that are accepted, and the others are not all that are.
+    """
+    return f"{profile} (in part)"
 
 
 StepName: TypeAlias = Literal["begun", "switched", "failed", "drained", "enforced"]
@@ -149,6 +158,13 @@ class Batch:
     heartbeats: tuple[Heartbeat, ...] = ()
     lost: int = 0
 
+    @property
+    def requests(self) -> int:
+        """How many requests are counted in it."""
+        return sum(use.requests for use in self.uses.values()) + sum(
+            refusals.requests for refusals in self.refusals.values()
+        )
+
 
 class Origin(NamedTuple):
     """A ledger that was read.
@@ -164,7 +180,11 @@ class Origin(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """All that one ledger holds, or several together. steps: the oldest first."""
+    """All that one ledger holds, or several together.
+
+    steps: the oldest first. lost: counts that are known to be missing. lost_at: no request that is
+    missing came later, seconds since 1970; 0 if none is, or nobody knows.
+    """
 
     uses: Mapping[UseKey, Use] = field(default_factory=dict)
     refusals: Mapping[RefusalKey, Refusals] = field(default_factory=dict)
@@ -172,6 +192,7 @@ class Account:
     steps: tuple[Step, ...] = ()
     origins: tuple[Origin, ...] = ()
     lost: int = 0
+    lost_at: float = 0.0
 
     def with_batch(self, batch: Batch) -> Self:
         """With what a process has counted."""
@@ -193,7 +214,7 @@ class Account:
         beats: dict[tuple[str, str, str, str], Heartbeat] = {}
         steps: dict[Step, None] = {}
         origins: list[Origin] = []
-        lost = 0
+        lost, lost_at = 0, 0.0
         for account in accounts:
             for key, use in account.uses.items():
                 uses[key] = use.joined(uses[key]) if key in uses else use
@@ -205,6 +226,7 @@ class Account:
             steps |= dict.fromkeys(account.steps)
             origins += account.origins
             lost += account.lost
+            lost_at = max(lost_at, account.lost_at)
         return cls(
             uses=uses,
             refusals=refusals,
@@ -212,4 +234,5 @@ class Account:
             steps=tuple(sorted(steps, key=lambda step: step.at)),
             origins=tuple(origins),
             lost=lost,
+            lost_at=lost_at,
         )
