@@ -492,6 +492,69 @@ def test_the_thread_begins_with_the_first_request(issuer: LocalIssuer, clock: Cl
     assert sum(use.requests for use in store.read().uses.values()) == 2
 
 
+class _Ending(BaseException):
+    """What no store should raise."""
+
+
+def test_a_thread_that_has_fallen(
+    issuer: LocalIssuer, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Is begun anew by the next request with a new token; nothing is lost, and nobody waits for it."""
+    fallen: list[type[BaseException]] = []
+    monkeypatch.setattr(threading, "excepthook", lambda told: fallen.append(told.exc_type))
+    monkeypatch.setattr("atjwt.migration.writer._AT_THE_END", 30)
+    store = Away()
+    falling = threading.Event()
+    write = store.write
+
+    def writing(batch: Batch) -> None:
+        if falling.is_set():
+            raise _Ending
+        write(batch)
+
+    monkeypatch.setattr(store, "write", writing)
+    ledger = Ledger(store, service="orders", interval=0.01, clock=clock)
+    server = serving(issuer, clock, ledger)
+    server.verify_sync(issuer.token())
+    eventually(lambda: store.batches != [])
+    falling.set()
+    eventually(lambda: ledger.writer.has_fallen)
+    falling.clear()
+    before = len(store.batches)
+    server.verify_sync(issuer.token())
+    eventually(lambda: len(store.batches) > before)
+    assert not ledger.writer.has_fallen
+    assert fallen == [_Ending]
+    ledger.close()
+    assert sum(use.requests for use in store.read().uses.values()) == 2
+
+
+def test_whatever_goes_wrong_the_thread_goes_on(
+    issuer: LocalIssuer, clock: Clock, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    """Also outside the store; the log says so once."""
+    store = Away()
+    ledger = Ledger(store, service="orders", interval=0.01, clock=clock)
+    failures: list[float] = []
+    take = ledger.tally.take
+
+    def taking(now: float) -> Batch:
+        if len(failures) < 3:
+            failures.append(now)
+            raise ZeroDivisionError
+        return take(now)
+
+    monkeypatch.setattr(ledger.tally, "take", taking)
+    server = serving(issuer, clock, ledger)
+    server.verify_sync(issuer.token())
+    eventually(lambda: store.batches != [])
+    ledger.close()
+    assert sum(use.requests for use in store.read().uses.values()) == 1
+    assert caplog.text.count("cannot be written") == 1
+    assert "memory: ZeroDivisionError" in caplog.text
+
+
 def test_it_writes_when_the_hour_ends(issuer: LocalIssuer, clock: Clock) -> None:
     """However long the interval is, so that what is counted belongs to one hour."""
     clock.now = THIS_HOUR + HOUR - 0.01
@@ -550,6 +613,7 @@ def test_a_store_that_hangs_does_not_hold_up_the_end(
     ("settings", "fix"),
     [
         ({"store": "nonsense"}, "named by a URL"), ({"store": 5}, "store: give a URL"),
+        ({"store": "sqlite:///a.db sqlite:///b.db"}, "a service writes to one"),
         ({"store": "sqlite://x"}, "name a file"), ({"store": "redis://h:x"}, "redis://"),
         ({"service": ""}, "service: give a name"), ({"service": 5}, "service: give a name"),
         ({"service": "a\nb"}, "service: give a name"), ({"service": "x" * 257}, "service:"),

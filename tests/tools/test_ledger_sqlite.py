@@ -351,6 +351,10 @@ BAD_TO_READ: dict[str, tuple[Spoil, str]] = {
     "damaged meta": (_made("DELETE FROM meta"), "is damaged"),
     "no text": (_made("UPDATE uses SET client_id = x'ff'"), "is damaged"),
     "a step that is none": (_made("INSERT INTO steps VALUES ('{\"name\": \"x\"}')"), "is damaged"),
+    "a step that is deep": (
+        _made(f"INSERT INTO steps VALUES ('{'[' * 99_999}')"),
+        "is damaged: move it away, .* without the steps recorded in this one: if there is a backup",
+    ),
     "no table": (_made("DROP TABLE uses"), "is damaged"),
     "newer": (_made("PRAGMA user_version = 2"), "by a newer version of atjwt: install"),
     "older": (_made("PRAGMA user_version = 0"), "by an older version of atjwt: move it away"),
