@@ -353,3 +353,39 @@ store.write(batch(100))
     subprocess.run([sys.executable, "-W", "error", "-c", program], env=environment, check=True)
     told = read_ledgers([f"lines:{log}"])
     assert told.uses[use_key()].requests == 111
+
+
+def test_a_fork_while_a_line_is_being_written(log: Path) -> None:
+    """An output that hangs in the parent holds up no child; each of them counts once."""
+    program = f"""
+import io, os, sys, threading
+from atjwt.migration.lines_store import StdoutStore
+from tools.ledgers import NOW, batch
+parent, entered, going_on = os.getpid(), threading.Event(), threading.Event()
+class Hanging(io.StringIO):
+    def write(self, text):
+        if os.getpid() == parent:
+            entered.set()
+            assert going_on.wait(30)
+        with open({str(log)!r}, "a") as file:
+            return file.write(text)
+sys.stdout = Hanging()
+store = StdoutStore(clock=lambda: NOW)
+thread = threading.Thread(target=store.write, args=(batch(1),))
+thread.start()
+assert entered.wait(30)
+if (child := os.fork()) == 0:
+    import signal
+    signal.alarm(10)
+    store.write(batch(10))
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+going_on.set()
+thread.join()
+"""
+    tests = str(Path(__file__).parent.parent)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([tests, *sys.path])}
+    subprocess.run([sys.executable, "-c", program], env=environment, check=True)
+    told = read_ledgers([f"lines:{log}"])
+    assert told.uses[use_key()].requests == 11
+    assert told.lost == 2 * 4
