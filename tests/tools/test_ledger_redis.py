@@ -1,5 +1,6 @@
 """A ledger in Redis: many writers, bounds, and what is wrong with one; where it is there, a real one."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -26,7 +27,14 @@ HOURLY = {
     f"atjwt:{name}:{THIS_HOUR}"
     for name in ("uses", "first", "last", "expires", "lifetime", "refusals", "refused")
 }
-LASTING = {"atjwt:meta", "atjwt:hours", "atjwt:heartbeats", "atjwt:beats", "atjwt:steps"}
+LASTING = {
+    "atjwt:meta",
+    "atjwt:hours",
+    "atjwt:sums",
+    "atjwt:heartbeats",
+    "atjwt:beats",
+    "atjwt:steps",
+}
 
 
 @pytest.fixture
@@ -71,7 +79,7 @@ def test_what_is_old_goes(client: Any) -> None:
 
 
 def test_a_cap_on_rows(client: Any) -> None:
-    """The oldest hours go first; what they counted is lost, but for what may be alive."""
+    """The oldest hours lose their clients first; no count is lost."""
     for n in range(10):
         hour = THIS_HOUR + (n - 10) * 3_600
         uses = {
@@ -90,9 +98,74 @@ def test_a_cap_on_rows(client: Any) -> None:
     (folded,) = others
     kept = sum(use.requests for use in told.uses.values())
     kept += sum(each.requests for each in told.refusals.values())
-    assert told.lost == 92 - kept
+    assert (kept, told.lost) == (92, 0)
     assert folded.expires == NOW + 5
-    assert folded.requests % 3 == 0
+    assert folded.first == THIS_HOUR - 10 * 3_600
+
+
+def test_hours_become_days(client: Any) -> None:
+    """Before any client is forgotten: those of more than a day ago, where there are too many rows."""
+    hours = [THIS_HOUR - n * 3_600 for n in range(72)]
+    uses = {use_key(name, hour=hour): used(2, at=hour) for hour in hours for name in "ab"}
+    refusals = {refusal_key(hour=hour): Refusals(3, hour) for hour in hours}
+    store_of(client).write(Batch(uses=uses, refusals=refusals))
+    store_of(client, most_rows=200).write(Batch())
+    told = store_of(client).read()
+    assert {hour for hour in hours if hour >= THIS_HOUR - DAY} <= {key.hour for key in told.uses}
+    assert len(told.uses) < 72
+    assert {key.client_id for key in told.uses} == {"a", "b"}
+    assert sum(use.requests for use in told.uses.values()) == 2 * 2 * 72
+    assert sum(each.requests for each in told.refusals.values()) == 3 * 72
+    assert min(use.first for use in told.uses.values()) == hours[-1]
+    assert told.lost == 0
+
+
+@pytest.mark.parametrize(
+    ("gone", "lost"), [("uses", 4), ("last", 4), ("refusals", 2), ("refused", 2)]
+)
+def test_an_hour_that_was_evicted(client: Any, gone: str, lost: int) -> None:
+    """Is counted as lost, whether all of it is gone or a part; the rest can be read."""
+    for hour in (THIS_HOUR - 5 * 3_600, THIS_HOUR):
+        uses = {use_key(hour=hour): used(4, at=hour)}
+        refusals = {refusal_key(hour=hour): Refusals(2, hour)}
+        store_of(client, hour).write(Batch(uses=uses, refusals=refusals))
+    store_of(client).record(step())
+    client.delete(f"atjwt:{gone}:{THIS_HOUR - 5 * 3_600}")
+    told = store_of(client).read()
+    assert (told.lost, told.lost_at) == (lost, NOW)
+    assert use_key() in told.uses
+    assert told.steps == (step(),)
+    store_of(client, most_rows=1).write(Batch())
+    assert store_of(client).read().lost == lost
+
+
+def test_an_hour_that_has_expired_is_not_lost(client: Any) -> None:
+    """Redis lets it go when it is too old to matter."""
+    store_of(client).write(batch())
+    later = NOW + 45 * DAY
+    for key in HOURLY:
+        client.delete(key)
+    assert store_of(client, later).read().lost == 4
+
+
+def test_one_that_was_emptied(client: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever has written to it counts that as lost in the new one, and says so once."""
+    store = store_of(client)
+    store.write(batch(5))
+    client.flushall()
+    for _ in range(2):
+        store.write(Batch(uses={use_key("new"): used(2)}))
+    told = store.read()
+    assert (told.lost, told.lost_at) == (5 + 1 + 2, NOW)
+    assert caplog.text.count("was replaced while in use") == 1
+
+
+def test_meta_that_was_evicted(client: Any) -> None:
+    """Is not told as a ledger that nobody has begun, nor as one to delete."""
+    store_of(client).write(batch())
+    client.delete("atjwt:meta")
+    with pytest.raises(LedgerError, match="has lost atjwt:meta: it was deleted or evicted"):
+        store_of(client).read()
 
 
 def test_two_that_let_go_at_once(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +177,7 @@ def test_two_that_let_go_at_once(client: Any, monkeypatch: pytest.MonkeyPatch) -
     note = RedisStore._note_hours
 
     def noting(self: RedisStore, batch: Batch) -> Any:
-        if self is store and batch.lost:
+        if self is store and batch.uses:
             late = Batch(uses={use_key(hour=hours[0]): used(7, expires=NOW - 1)})
             store_of(client, most_rows=1_000).write(late)
         return note(self, batch)
@@ -129,7 +202,7 @@ def _change_version(client: Any, version: int) -> None:
     client.hset("atjwt:meta", "version", version)
 
 
-NO_LEDGER = "holds what is no ledger"
+NO_LEDGER = "holds under atjwt:. what is no ledger: .* steps are in atjwt:steps"
 BAD: dict[str, tuple[Callable[[Any], object], str]] = {
     "empty": (lambda client: client.flushall(), "is empty: has a service"),
     "newer": (lambda client: _change_version(client, 2), "by a newer version of atjwt"),
@@ -139,8 +212,11 @@ BAD: dict[str, tuple[Callable[[Any], object], str]] = {
     "no id": (lambda client: client.hdel("atjwt:meta", "id"), NO_LEDGER),
     "no heartbeat": (lambda client: client.hset("atjwt:heartbeats", "a", "{"), NO_LEDGER),
     "no step": (lambda client: client.rpush("atjwt:steps", "[]"), NO_LEDGER),
-    "no use": (lambda client: client.hset(f"atjwt:uses:{THIS_HOUR}", "[]", "1"), NO_LEDGER),
-    "no last": (lambda client: client.delete(f"atjwt:last:{THIS_HOUR}"), NO_LEDGER),
+    "no use": (
+        lambda client: client.hset(f"atjwt:uses:{THIS_HOUR}", json.dumps(use_key()[1:]), "x"),
+        NO_LEDGER,
+    ),
+    "deep": (lambda client: client.rpush("atjwt:steps", "[" * 99_999), NO_LEDGER),
     "no hour": (lambda client: client.zadd("atjwt:hours", {"x": 1}), NO_LEDGER),
 }
 

@@ -173,7 +173,7 @@ def test_what_is_old_goes(path: Path) -> None:
     store_at(path, NOW - 44 * DAY).write(
         Batch(
             uses={
-                use_key(hour=old): used(5, at=old),
+                use_key(hour=old): used(5, at=old, expires=NOW - 3_600),
                 use_key(hour=kept): used(6, at=kept, expires=kept),
             },
             refusals={
@@ -192,14 +192,14 @@ def test_what_is_old_goes(path: Path) -> None:
 
 
 def test_a_token_that_may_be_alive_is_not_forgotten(path: Path) -> None:
-    """The latest `exp` outlives its hour for as long as it lies ahead, without the client."""
+    """The latest `exp` outlives its hour until an hour has passed since, without the client."""
     old = THIS_HOUR - 50 * DAY
     store_at(path, old).write(
         Batch(
             uses={
                 use_key("a", hour=old): Use(5, old + 1, old + 2, NOW + 100, 4_400_000.0),
                 use_key("b", hour=old): Use(6, old, old + 3, NOW + 50, 4_400_001.0),
-                use_key("c", hour=old): Use(7, old, old + 3, NOW - 1, 60.0),
+                use_key("c", hour=old): Use(7, old, old + 3, NOW - 3_601, 60.0),
             }
         )
     )
@@ -208,12 +208,14 @@ def test_a_token_that_may_be_alive_is_not_forgotten(path: Path) -> None:
     (key,) = (told := store_at(path).read()).uses
     assert key == use_key(OTHERS, hour=THIS_HOUR - 45 * DAY)
     assert told.uses[key] == Use(11, old, old + 3, NOW + 100, 4_400_001.0)
-    store_at(path, NOW + 3_700).write(Batch())
+    store_at(path, NOW + 3_600).write(Batch())
+    assert len(store_at(path).read().uses) == 1
+    store_at(path, NOW + 7_200).write(Batch())
     assert store_at(path).read().uses == {}
 
 
 def test_a_cap_on_rows(path: Path) -> None:
-    """The oldest hours go first; what they counted is counted as lost, but for what may be alive."""
+    """The oldest hours lose their clients first; no count is lost."""
     hours = [THIS_HOUR - n * 3_600 for n in range(10)]
     uses = {
         use_key(f"app {n}", hour=hour): used(1, at=hour, expires=NOW + 5 if n == 0 else NOW - 5)
@@ -230,20 +232,77 @@ def test_a_cap_on_rows(path: Path) -> None:
     assert max(use.expires for use in told.uses.values()) == NOW + 5
     kept = sum(use.requests for use in told.uses.values())
     kept += sum(each.requests for each in told.refusals.values())
-    assert told.lost == 200 - kept
+    assert (kept, told.lost) == (200, 0)
     assert {use_key(f"app {n}", hour=hours[0]) for n in range(10)} <= set(told.uses)
     folded = [use for key, use in told.uses.items() if key.client_id == OTHERS]
-    assert [use.requests for use in folded] == [6]  # the hours that went
+    assert [use.requests for use in folded] == [53]  # the oldest
+    assert folded[0].first == hours[-1]
 
 
 def test_a_cap_that_is_always_met(path: Path) -> None:
     """However long it goes on, and however many rows come of what may be alive."""
     store = store_at(path, most_rows=40)
     for n in range(100):
-        store.write(Batch(uses={use_key(f"app {n}", hour=THIS_HOUR + n * 3_600): used()}))
+        hour = THIS_HOUR + n * 3_600
+        refusals = {refusal_key(f"r{n % 3}", hour=hour): Refusals(1, hour)}
+        store.write(Batch(uses={use_key(f"app {n}", hour=hour): used()}, refusals=refusals))
     told = store_at(path).read()
     assert len(told.uses) <= 40
-    assert sum(use.requests for use in told.uses.values()) + told.lost == 100
+    assert len(told.refusals) <= 40
+    assert sum(use.requests for use in told.uses.values()) == 100
+    assert sum(each.requests for each in told.refusals.values()) == 100
+    assert told.lost == 0
+
+
+def test_hours_become_days(path: Path) -> None:
+    """Before any client is forgotten: those of more than a day ago, where there are too many rows."""
+    hours = [THIS_HOUR - n * 3_600 for n in range(72)]
+    uses = {use_key(name, hour=hour): used(2, at=hour) for hour in hours for name in "ab"}
+    refusals = {refusal_key(name, hour=hour): Refusals(3, hour) for hour in hours for name in "ab"}
+    store_at(path, most_rows=144).write(Batch(uses=uses, refusals=refusals))
+    told = store_at(path).read()
+    assert (told.uses, told.refusals) == (uses, refusals)
+    for _ in range(2):
+        store_at(path, most_rows=143).write(Batch())
+        told = store_at(path).read()
+        days = {THIS_HOUR - THIS_HOUR % DAY - n * DAY for n in range(4)}
+        recent = {hour for hour in hours if hour >= THIS_HOUR - DAY}
+        expected = recent | {day for day in days if day >= min(hours) - DAY}
+        for counts in (told.uses, told.refusals):
+            assert {key.hour for key in counts} <= expected
+            assert {key.hour for key in counts} >= recent
+        assert {key.client_id for key in told.uses} == {"a", "b"}
+        assert sum(use.requests for use in told.uses.values()) == 2 * 2 * 72
+        assert sum(each.requests for each in told.refusals.values()) == 3 * 2 * 72
+        assert min(use.first for use in told.uses.values()) == hours[-1]
+        assert told.lost == 0
+
+
+@pytest.mark.parametrize("how", ["deleted", "another one", "an older copy"])
+def test_a_file_that_is_replaced(path: Path, how: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever has written to it counts that as lost in the new one, and says so once."""
+    if how == "another one":
+        store_at(path.with_name("other.db")).write(batch(1))
+    now = [NOW]
+    store = SqliteStore(path, clock=lambda: now[0])
+    store.write(batch(5))
+    copy = path.read_bytes()
+    now[0] += 10
+    store.write(batch(5))
+    path.unlink()
+    if how == "another one":
+        path.with_name("other.db").rename(path)
+    elif how == "an older copy":
+        path.write_bytes(copy)
+    before = 0 if how == "deleted" else 4
+    now[0] += 10
+    for _ in range(2):
+        store.write(Batch(uses={use_key("new"): used(2)}))
+    told = store.read()
+    assert told.lost == before + 2 * (5 + 1 + 2)
+    assert told.lost_at == NOW + 20
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert "was replaced while in use: 16 counts" in caplog.text
 
 
 # --- what is wrong with one --------------------------------------------------------------------------
@@ -292,6 +351,10 @@ BAD_TO_READ: dict[str, tuple[Spoil, str]] = {
     "damaged meta": (_made("DELETE FROM meta"), "is damaged"),
     "no text": (_made("UPDATE uses SET client_id = x'ff'"), "is damaged"),
     "a step that is none": (_made("INSERT INTO steps VALUES ('{\"name\": \"x\"}')"), "is damaged"),
+    "a step that is deep": (
+        _made(f"INSERT INTO steps VALUES ('{'[' * 99_999}')"),
+        "is damaged: move it away, .* without the steps recorded in this one: if there is a backup",
+    ),
     "no table": (_made("DROP TABLE uses"), "is damaged"),
     "newer": (_made("PRAGMA user_version = 2"), "by a newer version of atjwt: install"),
     "older": (_made("PRAGMA user_version = 0"), "by an older version of atjwt: move it away"),

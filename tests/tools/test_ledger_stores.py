@@ -8,6 +8,7 @@ from pathlib import Path
 import fakeredis
 import pytest
 
+from atjwt.cli.ledgers import Ledgers
 from atjwt.errors import ConfigurationError
 from atjwt.migration import LedgerError
 from atjwt.migration.account import Account, Batch, Refusals, Use
@@ -47,9 +48,8 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Opened:
 
 
 def test_it_comes_back_whole(opened: Opened) -> None:
-    """Uses, refusals, heartbeats, steps and what was lost: as they were given."""
+    """Uses, refusals, heartbeats and what was lost: as they were given."""
     opened().write(batch())
-    opened().record(step())
     store = opened()
     told = store.read()
     store.close()
@@ -57,7 +57,6 @@ def test_it_comes_back_whole(opened: Opened) -> None:
     assert told.uses == expected.uses
     assert told.refusals == expected.refusals
     assert told.heartbeats == (heartbeat(),)
-    assert told.steps == (step(),)
     assert told.lost == 4
     (origin,) = told.origins
     assert origin.name == store.name
@@ -89,7 +88,11 @@ def test_the_last_heartbeat_stands(opened: Opened) -> None:
 
 
 def test_steps_in_their_order(opened: Opened) -> None:
-    """The oldest first, whoever recorded them, and each once."""
+    """The oldest first, whoever recorded them, and each once. Lines keep none."""
+    if isinstance(opened(), LinesStore):
+        with pytest.raises(LedgerError, match="name another ledger for them too"):
+            opened().record(step())
+        return
     for at in (NOW + 2, NOW, NOW + 1, NOW):
         opened().record(step(at))
     assert [each.at for each in opened().read().steps] == [NOW, NOW + 1, NOW + 2]
@@ -131,6 +134,8 @@ def test_nothing_is_made_before_it_is_used(tmp_path: Path) -> None:
         ("redis:", "redis://:PASSWORD@HOST"), ("redis://host:port/0", "redis://:PASSWORD@HOST"),
         ("redis://:hunter2@host/0?nonsense=1", "redis://:PASSWORD@HOST"),
         ("redis://:hunter2@host/0?socket_timeout=x", "redis://:PASSWORD@HOST"),
+        ("sqlite:///a.db sqlite:///b.db", "several ledgers"), ("file.db", "a blank in a path is %20"),
+        ("lines:a\tredis://:hunter2@host/0", "several ledgers"),
         ("lines:", "lines:FILE"), ("lines:a\0b", "lines:FILE"), ("stdout:x", "after the colon"),
     ],
 )  # fmt: skip
@@ -152,6 +157,47 @@ def test_several_are_one(tmp_path: Path) -> None:
     assert told.uses[use_key()].requests == 15
     assert len(told.origins) == 3
     assert told.lost == 12
+
+
+def test_a_blank_in_a_path(tmp_path: Path) -> None:
+    """Is written as %20, since the environment names several ledgers with blanks between them."""
+    for scheme, name in (("sqlite:///", "a ledger.db"), ("lines:", "a: log.txt"), ("lines:", "5%")):
+        url = f"{scheme}{tmp_path}/{name.replace(' ', '%20')}"
+        open_store(url, clock=lambda: NOW).write(batch(5))
+        assert (tmp_path / name).exists()
+        assert read_ledgers([url]).uses[use_key()].requests == 5
+    open_store(f"sqlite:///{tmp_path}/with a blank.db").write(batch(5))
+    assert (tmp_path / "with a blank.db").exists()
+
+
+def test_steps_beside_lines(tmp_path: Path) -> None:
+    """Are kept in a ledger that need not be there before the first; it is no witness of what came."""
+    log, steps = f"lines:{tmp_path / 'a.log'}", url_of(tmp_path / "steps.db")
+    LinesStore(str(tmp_path / "a.log"), clock=lambda: NOW).write(batch())
+    assert read_ledgers([steps, log]).steps == ()
+    with pytest.raises(LedgerError, match="is not there"):
+        read_ledgers([steps])
+    SqliteStore(tmp_path / "steps.db", clock=lambda: NOW - 9_999).record(step())
+    told = read_ledgers([steps, log])
+    assert told.steps == (step(),)
+    assert [origin.name for origin in told.origins] == [f"the ledger lines {tmp_path / 'a.log'}"]
+    assert len(read_ledgers([steps]).origins) == 1
+    SqliteStore(tmp_path / "steps.db", clock=lambda: NOW).write(batch())
+    assert len(read_ledgers([steps, log]).origins) == 2
+
+
+def test_the_first_that_can_keeps_the_steps(tmp_path: Path) -> None:
+    """Whatever their order."""
+    log, steps = f"lines:{tmp_path / 'a.log'}", url_of(tmp_path / "steps.db")
+    LinesStore(str(tmp_path / "a.log")).write(batch())
+    for urls in ([log, steps], [steps, log]):
+        store = Ledgers(urls)
+        store.record(step())
+        assert store.read().steps == (step(),)
+        assert store.name == f"the ledger {tmp_path / 'steps.db'}"
+        (tmp_path / "steps.db").unlink()
+    with pytest.raises(LedgerError, match="keeps no steps"):
+        Ledgers([log]).record(step())
 
 
 def test_copies_of_one(tmp_path: Path) -> None:

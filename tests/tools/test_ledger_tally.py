@@ -1,6 +1,7 @@
 """What one process counts: counters that threads share, and what becomes of them."""
 
 import itertools
+import math
 import threading
 from dataclasses import replace
 
@@ -67,6 +68,24 @@ def test_when_the_requests_came() -> None:
     assert list(tally.take(NOW + 29).uses.values()) == [
         Use(2, NOW + 19, NOW + 29, NOW + 590, 600)
     ]  # fmt: skip
+
+
+def test_a_remembered_token_did_not_come_after_its_end() -> None:
+    """However late it is counted: it is not accepted past `exp` and the leeway, where that is known."""
+    for leeways, until in (
+        ([10], NOW + 600), ([10, 30, 20], NOW + 620), ([math.inf], math.inf),
+    ):  # fmt: skip
+        tally = Tally("orders", 10)
+        (tick,) = {tally.accepted(API, WHO, NOW, leeway) for leeway in leeways}
+        tally.take(NOW + 5)
+        for now in (NOW + 590, NOW + 9_000):
+            tick()
+            (use,) = tally.take(now).uses.values()
+            assert use.last == min(now, until)
+        tick()
+        (use,) = tally.take(NOW + 9_010).uses.values()
+        assert use.first == NOW + 9_000  # clocks that disagree that much are not made to agree
+        assert use.last == min(NOW + 9_010, max(NOW + 9_000, until))
 
 
 def test_the_hour_of_remembered_tokens() -> None:

@@ -1,4 +1,4 @@
-"""The ledgers that a step goes on with: all of them are read, and the first keeps what is done."""
+"""The ledgers that a step goes on with: all are read, and the first that can keeps what is done."""
 
 import argparse
 from collections.abc import Sequence
@@ -19,10 +19,13 @@ class Ledgers:
     """
 
     def __init__(self, urls: Sequence[str]) -> None:
+        from atjwt.migration.lines_store import LinesStore
         from atjwt.migration.stores import open_store
 
         self._urls = tuple(urls)
-        self._first: Store = open_store(self._urls[0])
+        stores = [open_store(url) for url in self._urls]
+        keeping = [store for store in stores if not isinstance(store, LinesStore)]
+        self._first: Store = (keeping or stores)[0]
 
     @property
     def name(self) -> str:

@@ -12,7 +12,7 @@ import atexit
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from secrets import token_hex
@@ -23,7 +23,7 @@ from atjwt.core.configuration import number_problems
 from atjwt.core.principal import Principal
 from atjwt.errors import ConfigurationError
 from atjwt.events import AccessDenied, Event, Tick, TokenRefused
-from atjwt.migration.account import HOUR, Heartbeat, RefusalKey
+from atjwt.migration.account import HOUR, Heartbeat, RefusalKey, in_part
 from atjwt.migration.pruning import hour_of
 from atjwt.migration.store import LedgerError, Store
 from atjwt.migration.stores import open_store
@@ -48,8 +48,9 @@ class Ledger:
     most_clients: how many clients one process tells apart within an hour.
     clock: the wall clock, seconds since 1970.
 
-    May be shared by several resource servers, and by threads. Raises ConfigurationError: every
-    problem, with its fix. What the store raises later is logged when it begins and when it ends.
+    May be shared by several resource servers, and by threads. A fork waits for a write under way, two
+    seconds at most, where the store hangs. Raises ConfigurationError: every problem, with its fix.
+    What the store raises later is logged when it begins and when it ends.
     """
 
     def __init__(
@@ -134,11 +135,11 @@ class Ledger:
         )  # fmt: skip
 
     def _heartbeats(self, now: float) -> Heartbeats:
-        beats: Heartbeats = {}
+        beats: dict[tuple[str, str, str, str], list[Heartbeat]] = {}
         for listener in list(self._listeners):
             for beat in listener.heartbeats(now) if listener.is_running else ():
-                beats[beat.key] = _both(beats[beat.key], beat) if beat.key in beats else beat
-        return beats
+                beats.setdefault(beat.key, []).append(beat)
+        return {key: _together(same) for key, same in beats.items()}
 
 
 class _Listener:
@@ -161,6 +162,8 @@ class _Listener:
             self._started = self._ledger.clock()
             self.is_running = True
             self._ledger.writer.begin()
+        elif self._ledger.writer.has_fallen:
+            self._ledger.writer.begin()
 
     def stop(self) -> None:
         if self.is_running:
@@ -168,7 +171,7 @@ class _Listener:
             self._ledger.writer.settle()
 
     def accepted(self, principal: Principal, at: float) -> Tick:
-        tick = self._ledger.tally.accepted(self._audience[0], principal, at)
+        tick = self._ledger.tally.accepted(self._audience[0], principal, at, self._leeway)
         self.start()
         return tick
 
@@ -205,14 +208,22 @@ class _Listener:
         ]
 
 
-def _both(one: Heartbeat, other: Heartbeat) -> Heartbeat:
-    """Of two resource servers for one API: the process accepts what both do."""
+def _together(beats: Sequence[Heartbeat]) -> Heartbeat:
+    """Of several resource servers for one API: the process accepts what all do, the rest in part."""
+    if len(beats) == 1:
+        return beats[0]
+    profiles = [{*beat.profiles} for beat in beats]
+    accepted = set.intersection(*profiles)
+    partly = {in_part(profile) for profile in set.union(*profiles) - accepted}
     return replace(
-        one,
-        audience=(one.audience[0], *sorted({*one.audience[1:], *other.audience[1:]})),
-        profiles=tuple(sorted({*one.profiles} & {*other.profiles})),
-        leeway=max(one.leeway, other.leeway),
-        started=min(one.started, other.started),
+        beats[0],
+        audience=(
+            beats[0].audience[0],
+            *sorted({name for beat in beats for name in beat.audience[1:]}),
+        ),
+        profiles=tuple(sorted(accepted | partly)),
+        leeway=max(beat.leeway for beat in beats),
+        started=min(beat.started for beat in beats),
     )
 
 

@@ -1,16 +1,20 @@
-"""What a ledger lets go when it would grow beyond its bounds: the oldest hours first.
+"""How a ledger stays within its bounds, and loses no count: it only tells less apart.
 
-What goes may still matter: a token that was counted there may be alive. The latest `exp` therefore
-stays, under `OTHERS`, for as long as it lies ahead. What goes without a trace is counted as lost, but
-for what is old enough to be of no use.
+    too many rows → those older than a day: hours become days → still too many: the oldest lose their
+    clients (`OTHERS`), and share the hour of the last of them
+
+Only what is older than 45 days goes, and of that what holds a token that may be alive stays.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Final, TypeVar
 
-from atjwt.migration.account import HOUR, OTHERS, Batch, Use, UseKey
+from atjwt.migration.account import HOUR, OTHERS, Batch, RefusalKey, Refusals, Use, UseKey
 
-KEPT: Final = 45 * 86_400
+DAY: Final = 86_400
+"""Seconds."""
+
+KEPT: Final = 45 * DAY
 """Seconds for which hours are kept: longer than the largest lifetime, 30 days, and a margin."""
 
 MOST_ROWS: Final = 100_000
@@ -19,12 +23,11 @@ MOST_ROWS: Final = 100_000
 MOST_HEARTBEATS: Final = 10_000
 """Instances of which a ledger knows, the ended ones of the last 45 days included."""
 
+GRACE: Final = 3_600
+"""Seconds past `exp` for which a token may still be accepted: the leeway, and clocks that differ."""
 
-class Folded(NamedTuple):
-    """What stays of uses that go. lost: requests that are counted nowhere any more."""
-
-    uses: Mapping[UseKey, Use]
-    lost: int
+Key = TypeVar("Key", UseKey, RefusalKey)
+Counts = TypeVar("Counts", Use, Refusals)
 
 
 def hour_of(at: float) -> int:
@@ -32,37 +35,58 @@ def hour_of(at: float) -> int:
     return int(at // HOUR) * HOUR
 
 
+def day_of(hour: int) -> int:
+    """The start of the day (UTC) in which an hour lies."""
+    return hour - hour % DAY
+
+
+def folds_into_a_day(hour: int, now: float) -> bool:
+    """Whether an hour is old enough, and not yet that of a whole day."""
+    return hour != day_of(hour) and hour < hour_of(now - DAY)
+
+
 def excess(rows: int, most: int) -> int:
-    """How many of too many rows go: some more than must, so that not every write lets some go."""
+    """How many of too many rows fold: more than must, so that not every write folds some."""
     return min(rows, rows - most + most // 20 + 1)
 
 
-def fold(going: Iterable[tuple[UseKey, Use]], now: float, hour: int) -> Folded:
-    """Folds uses whose tokens may be alive into one for each issuer, API, profile and kind.
+def at_day(key: Key) -> Key:
+    """The key of the day in which the hour lies."""
+    return key._replace(hour=day_of(key.hour))
 
-    hour: to which these then belong.
-    """
-    stay: dict[UseKey, Use] = {}
-    lost = 0
-    for key, use in going:
-        if use.expires > now:
-            folded = key._replace(hour=hour, client_id=OTHERS)
-            stay[folded] = use.joined(stay[folded]) if folded in stay else use
-        else:
-            lost += use.requests
-    return Folded(stay, lost)
+
+def without_clients(hour: int) -> Callable[[UseKey], UseKey]:
+    """Gives a key without its client, of that hour."""
+    return lambda key: key._replace(hour=hour, client_id=OTHERS)
+
+
+def fold(counts: Iterable[tuple[Key, Counts]], into: Callable[[Key], Key]) -> dict[Key, Counts]:
+    """Adds up what has the same key once it is folded."""
+    folded: dict[Key, Counts] = {}
+    for key, each in counts:
+        other = into(key)
+        folded[other] = each.joined(folded[other]) if other in folded else each
+    return folded
 
 
 def bounded(batch: Batch, most: int, now: float) -> Batch:
-    """A batch of at most about so many rows; the oldest hours go."""
-    uses, refusals, lost = dict(batch.uses), dict(batch.refusals), batch.lost
+    """A batch of about so many uses, and as many refusals, at most."""
+
+    def days(key: Key) -> Key:
+        return at_day(key) if folds_into_a_day(key.hour, now) else key
+
+    uses, refusals = dict(batch.uses), dict(batch.refusals)
+    if len(uses) > most:
+        uses = fold(uses.items(), days)
     if len(uses) > most:
         going = sorted(uses)[: excess(len(uses), most)]
-        folded = fold([(key, uses.pop(key)) for key in going], now, going[-1].hour)
-        lost += folded.lost
-        for key, use in folded.uses.items():
-            uses[key] = use.joined(uses[key]) if key in uses else use
+        merge = without_clients(going[-1].hour)
+        uses = fold(uses.items(), lambda key: merge(key) if key <= going[-1] else key)
     if len(refusals) > most:
-        for reason in sorted(refusals)[: excess(len(refusals), most)]:
-            lost += refusals.pop(reason).requests
-    return Batch(uses=uses, refusals=refusals, heartbeats=batch.heartbeats, lost=lost)
+        refusals = fold(refusals.items(), days)
+    if len(refusals) > most:
+        last = sorted(refusals)[excess(len(refusals), most) - 1]
+        refusals = fold(
+            refusals.items(), lambda key: key._replace(hour=last.hour) if key <= last else key
+        )
+    return Batch(uses=uses, refusals=refusals, heartbeats=batch.heartbeats, lost=batch.lost)

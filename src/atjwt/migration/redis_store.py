@@ -3,6 +3,7 @@
     atjwt:uses:HOUR, atjwt:refusals:HOUR                    hashes of counts
     atjwt:first:HOUR, last, expires, lifetime, refused      sorted sets, whose scores are times
     atjwt:hours                                             the hours, by when their keys expire
+    atjwt:sums                                              how many requests each hour was given
     atjwt:heartbeats, atjwt:beats, atjwt:steps, atjwt:meta
 
 Redis adds and compares by itself, so no process reads before it writes. The keys of an hour expire 45
@@ -15,8 +16,10 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
+from itertools import pairwise
 from secrets import token_hex
-from typing import Any, Final, NoReturn, TypeAlias
+from typing import Any, Final, NoReturn
 
 import redis
 from redis import exceptions
@@ -24,26 +27,26 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from atjwt.errors import ConfigurationError
+from atjwt.migration import redis_keys as keys
 from atjwt.migration import rows
-from atjwt.migration.account import Account, Batch, Origin, RefusalKey, Refusals, Step, Use, UseKey
-from atjwt.migration.pruning import KEPT, MOST_HEARTBEATS, MOST_ROWS, fold, hour_of
-from atjwt.migration.store import LedgerError
+from atjwt.migration.account import Account, Batch, Origin, Step, UseKey
+from atjwt.migration.pruning import (
+    KEPT,
+    MOST_HEARTBEATS,
+    MOST_ROWS,
+    at_day,
+    day_of,
+    fold,
+    folds_into_a_day,
+    hour_of,
+    without_clients,
+)
+from atjwt.migration.redis_keys import Commands
+from atjwt.migration.store import LedgerError, NotBegun
+from atjwt.migration.written import Written
 
-_Commands: TypeAlias = Any
-"""A client, or a pipeline; as the library types their answers, each may be a coroutine."""
-
-_VERSION: Final = 1
-_PREFIX: Final = "atjwt:"
 _PATIENCE: Final = 2.0  # seconds, to connect and for each answer
 _LONGEST: Final = 3_650 * 86_400.0  # seconds for which an hour is kept at most
-_TIMES: Final = ("first", "last", "expires", "lifetime")
-_HOURLY: Final = {
-    "uses": "hash", "refusals": "hash", "refused": "zset", **dict.fromkeys(_TIMES, "zset"),
-}  # fmt: skip
-"""The keys of an hour, and their types in Redis."""
-_LASTING: Final = {
-    "meta": "hash", "hours": "zset", "heartbeats": "hash", "beats": "zset", "steps": "list",
-}  # fmt: skip
 
 _SENTENCES: Final[tuple[tuple[type[Exception], str], ...]] = (
     (exceptions.AuthenticationError, "refuses the password: look at the URL"),
@@ -57,12 +60,17 @@ _SENTENCES: Final[tuple[tuple[type[Exception], str], ...]] = (
 """The first that fits."""
 
 
+_EVICTED: Final = (
+    "it was deleted or evicted: set maxmemory-policy noeviction; a service makes it anew"
+)
+
+
 class RedisStore:
     """A store in Redis. See `atjwt.migration.store.Store`.
 
     redis_or_url: such as redis://:password@host:6379/0?socket_timeout=1, rediss:// with TLS; or a
         client of one's own.
-    clock: seconds since 1970. most_rows: beyond which the oldest hours go; looked at once an hour.
+    clock: seconds since 1970. most_rows: beyond which the oldest hours fold; looked at once an hour.
 
     Raises ConfigurationError: the URL is none.
     """
@@ -75,13 +83,14 @@ class RedisStore:
         most_rows: int = MOST_ROWS,
     ) -> None:
         is_url = isinstance(redis_or_url, str)
-        self._redis: _Commands = (
+        self._redis: Commands = (
             _client(redis_or_url) if isinstance(redis_or_url, str) else redis_or_url
         )
         self._is_own = is_url
         self._clock = clock
         self._most_rows = most_rows
         self._swept = 0
+        self._written = Written(self.name)
 
     @property
     def name(self) -> str:
@@ -94,11 +103,13 @@ class RedisStore:
         """See `Store`."""
         now = self._clock()
         with self._telling():
-            self._check({key.hour for key in batch.uses} | {key.hour for key in batch.refusals})
+            found = self._check(keys.sums(batch))
+            gone = self._written.lost(*found)
             expiries = self._note_hours(batch)
             with self._redis.pipeline(transaction=True) as pipe:
-                self._add(pipe, batch, expiries, now)
-                pipe.execute()
+                self._add(pipe, replace(batch, lost=batch.lost + gone), expiries, now)
+                *_, mark, ledger = pipe.execute()
+            self._written.add(keys.text(ledger), mark, batch.requests, gone)
             if self._swept != hour_of(now):
                 self._sweep(now)
                 self._swept = hour_of(now)
@@ -108,7 +119,7 @@ class RedisStore:
         with self._telling():
             self._check(())
             with self._redis.pipeline(transaction=True) as pipe:
-                pipe.rpush(_key("steps"), rows.dumped(step))
+                pipe.rpush(keys.of("steps"), rows.dumped(step))
                 _touch(pipe, self._clock())
                 pipe.execute()
 
@@ -117,24 +128,25 @@ class RedisStore:
         with self._telling():
             self._check(())
             try:
-                meta, beats, steps, hours = self._read_all(transaction=True)
+                found = self._read_all(transaction=True)
             except exceptions.OutOfMemoryError:  # then Redis refuses even to read in a transaction
-                meta, beats, steps, hours = self._read_all(transaction=False)
-            if not meta:
-                self._refuse("is empty: has a service with this ledger been started?")
-            uses: dict[UseKey, Use] = {}
-            refusals: dict[RefusalKey, Refusals] = {}
-            for hour, replies in hours.items():
-                uses |= _uses(hour, replies)
-                refusals |= _refusals(hour, replies)
-            updated = float(meta.get("updated", 0))
+                found = self._read_all(transaction=False)
+            if not found.meta:
+                if found.beats or found.steps or found.hours:
+                    self._refuse(f"has lost {keys.of('meta')}: {_EVICTED}")
+                raise NotBegun(
+                    f"{self.name} is empty: has a service with this ledger been started?"
+                )
+            counted = found.counted()
+            lost, lost_at = keys.missing(found.sums, counted, self._clock())
             whole = Account(
-                uses=uses,
-                refusals=refusals,
-                heartbeats=tuple(rows.heartbeat(beat) for beat in beats.values()),
-                steps=tuple(rows.step(step) for step in steps),
-                origins=(Origin(self.name, meta["id"], updated),),
-                lost=int(meta.get("lost", 0)),
+                uses=counted.uses,
+                refusals=counted.refusals,
+                heartbeats=tuple(rows.heartbeat(beat) for beat in found.beats.values()),
+                steps=tuple(rows.step(step) for step in found.steps),
+                origins=(Origin(self.name, found.meta["id"], float(found.meta.get("updated", 0))),),
+                lost=int(found.meta.get("lost", 0)) + lost,
+                lost_at=max(float(found.meta.get("lost_at", 0)), lost_at),
             )
         return Account.merged([whole])  # in order
 
@@ -143,114 +155,135 @@ class RedisStore:
         if self._is_own:
             self._redis.close()
 
-    def _check(self, hours: Iterable[int]) -> None:
-        """That every key is of its type, and of our version; says which ledger it is, if it is new."""
-        types = {_key(name): kind for name, kind in _LASTING.items()}
-        types |= {_key(name, hour): kind for hour in hours for name, kind in _HOURLY.items()}
+    def _check(self, hours: Iterable[int]) -> tuple[str | None, int]:
+        """That every key is of its type, and of our version. Returns which ledger it is, if it is not
+        new, and how often it was written to.
+        """
+        types = {keys.of(name): kind for name, kind in keys.LASTING.items()}
+        types |= {keys.of(name, hour): kind for hour in hours for name, kind in keys.HOURLY.items()}
         with self._redis.pipeline(transaction=False) as pipe:
             for key in types:
                 pipe.type(key)
-            found = [_text(kind) for kind in pipe.execute()]
+            found = [keys.text(kind) for kind in pipe.execute()]
         for (key, kind), there in zip(types.items(), found, strict=True):
             if there not in {kind, "none"}:
                 self._refuse(
                     f"holds something else under {key}: rename that, or use another database"
                 )
-        version = self._redis.hget(_key("meta"), "version")
-        if version is not None and int(version) != _VERSION:
-            age = "a newer" if int(version) > _VERSION else "an older"
+        told = self._redis.hmget(keys.of("meta"), "version", "id", "writes")
+        version, ledger, writes = (None if each is None else keys.text(each) for each in told)
+        if version is not None and int(version) != keys.VERSION:
+            age = "a newer" if int(version) > keys.VERSION else "an older"
             self._refuse(f"was written by {age} version of atjwt: use the same one here")
+        return ledger, int(writes or 0)
 
     def _note_hours(self, batch: Batch) -> Mapping[int, int]:
         """Notes until when hours are kept, never shorter than before. Returns it."""
-        hours = {key.hour for key in batch.uses} | {key.hour for key in batch.refusals}
-        until = {hour: float(hour + KEPT) for hour in hours}
+        until = {hour: float(hour + KEPT) for hour in keys.sums(batch)}
         for key, use in batch.uses.items():
             until[key.hour] = max(until[key.hour], min(use.expires, key.hour + _LONGEST))
         if not until:
             return {}
-        self._redis.zadd(_key("hours"), {str(hour): at for hour, at in until.items()}, gt=True)
-        return {hour: int(self._redis.zscore(_key("hours"), str(hour))) for hour in until}
+        self._redis.zadd(keys.of("hours"), {str(hour): at for hour, at in until.items()}, gt=True)
+        return {hour: int(self._redis.zscore(keys.of("hours"), str(hour))) for hour in until}
 
-    def _add(self, pipe: _Commands, batch: Batch, expiries: Mapping[int, int], now: float) -> None:
+    def _add(self, pipe: Commands, batch: Batch, expiries: Mapping[int, int], now: float) -> None:
         for key, use in batch.uses.items():
             field = json.dumps(key[1:])
-            pipe.hincrby(_key("uses", key.hour), field, use.requests)
-            pipe.zadd(_key("first", key.hour), {field: use.first}, lt=True)
+            pipe.hincrby(keys.of("uses", key.hour), field, use.requests)
+            pipe.zadd(keys.of("first", key.hour), {field: use.first}, lt=True)
             for name in ("last", "expires", "lifetime"):
-                pipe.zadd(_key(name, key.hour), {field: getattr(use, name)}, gt=True)
+                pipe.zadd(keys.of(name, key.hour), {field: getattr(use, name)}, gt=True)
         for reason, refusals in batch.refusals.items():
             field = json.dumps(reason[1:])
-            pipe.hincrby(_key("refusals", reason.hour), field, refusals.requests)
-            pipe.zadd(_key("refused", reason.hour), {field: refusals.last}, gt=True)
+            pipe.hincrby(keys.of("refusals", reason.hour), field, refusals.requests)
+            pipe.zadd(keys.of("refused", reason.hour), {field: refusals.last}, gt=True)
+        for hour, requests in keys.sums(batch).items():
+            pipe.hincrby(keys.of("sums"), str(hour), requests)
         for hour, at in expiries.items():
-            for name in _HOURLY:
-                pipe.expire(_key(name, hour), max(1, at + 1 - int(now)))
+            for name in keys.HOURLY:
+                pipe.expire(keys.of(name, hour), max(1, at + 1 - int(now)))
         for beat in batch.heartbeats:
             field = json.dumps(beat.key)
-            pipe.hset(_key("heartbeats"), field, rows.dumped(beat))
-            pipe.zadd(_key("beats"), {field: beat.at})
+            pipe.hset(keys.of("heartbeats"), field, rows.dumped(beat))
+            pipe.zadd(keys.of("beats"), {field: beat.at})
         if batch.lost:
-            pipe.hincrby(_key("meta"), "lost", batch.lost)
+            pipe.hincrby(keys.of("meta"), "lost", batch.lost)
+            pipe.hset(keys.of("meta"), "lost_at", now)
         _touch(pipe, now)
 
-    def _read_all(
-        self, *, transaction: bool
-    ) -> tuple[dict[str, str], dict[str, str], list[str], dict[int, list[Any]]]:
-        """Meta, heartbeats, steps and the keys of each hour; in a transaction, at one moment."""
-        known: Any = self._redis.zrange(_key("hours"), 0, -1)
+    def _read_all(self, *, transaction: bool) -> keys.Found:
+        """In a transaction, at one moment."""
+        known: Any = self._redis.zrange(keys.of("hours"), 0, -1)
         while True:
             hours = [int(hour) for hour in known]
             with self._redis.pipeline(transaction=transaction) as pipe:
-                pipe.zrange(_key("hours"), 0, -1)
-                pipe.hgetall(_key("meta"))
-                pipe.hgetall(_key("heartbeats"))
-                pipe.lrange(_key("steps"), 0, -1)
+                pipe.zrange(keys.of("hours"), 0, -1)
+                pipe.hgetall(keys.of("meta"))
+                pipe.hgetall(keys.of("sums"))
+                pipe.hgetall(keys.of("heartbeats"))
+                pipe.lrange(keys.of("steps"), 0, -1)
                 for hour in hours:
-                    _ask_hour(pipe, hour)
-                there, meta, beats, steps, *replies = pipe.execute()
+                    keys.ask_hour(pipe, hour)
+                there, meta, sums, beats, steps, *replies = pipe.execute()
             if there == known:
                 break
             known = there  # an hour began in between
-        size = len(_HOURLY)
+        size = len(keys.HOURLY)
         by_hour = {hour: replies[i * size : (i + 1) * size] for i, hour in enumerate(hours)}
-        return _texts(meta), _texts(beats), [_text(step) for step in steps], by_hour
+        told = [keys.text(step) for step in steps]
+        return keys.Found(keys.texts(meta), keys.texts(sums), keys.texts(beats), told, by_hour)
 
     def _sweep(self, now: float) -> None:
-        """Lets go what is old or too much."""
+        """Lets go what is old, and folds what is too much."""
         client = self._redis
-        client.zremrangebyscore(_key("hours"), "-inf", now - 1)
-        old = client.zrangebyscore(_key("beats"), "-inf", now - KEPT)
-        old += client.zrange(_key("beats"), 0, -MOST_HEARTBEATS - 1)
+        client.zremrangebyscore(keys.of("hours"), "-inf", now - 1)
+        old = client.zrangebyscore(keys.of("beats"), "-inf", now - KEPT)
+        old += client.zrange(keys.of("beats"), 0, -MOST_HEARTBEATS - 1)
         if old:
-            client.hdel(_key("heartbeats"), *old)
-            client.zrem(_key("beats"), *old)
-        hours = sorted(int(hour) for hour in client.zrange(_key("hours"), 0, -1))
-        with client.pipeline(transaction=False) as pipe:
-            for hour in hours:
-                pipe.hlen(_key("uses", hour))
-                pipe.hlen(_key("refusals", hour))
-            counts = pipe.execute()
-        left = sum(counts)
-        for place, hour in enumerate(hours[:-1]):
+            client.hdel(keys.of("heartbeats"), *old)
+            client.zrem(keys.of("beats"), *old)
+        if gone := [hour for hour in client.hkeys(keys.of("sums")) if int(hour) + KEPT < now]:
+            client.hdel(keys.of("sums"), *gone)
+        if sum((counts := self._rows()).values()) > self._most_rows:
+            for hour in filter(lambda hour: folds_into_a_day(hour, now), counts):
+                self._fold(hour, day_of(hour), at_day, now)
+            counts = self._rows()
+        left = sum(counts.values())
+        for hour, following in pairwise(counts):
             if left <= self._most_rows:
                 break
-            self._let_go(hour, hours[place + 1], now)
-            left -= counts[2 * place] + counts[2 * place + 1]
+            self._fold(hour, following, without_clients(following), now)
+            left -= counts[hour]
 
-    def _let_go(self, hour: int, into: int, now: float) -> None:
-        keys = [_key(name, hour) for name in _HOURLY]
+    def _rows(self) -> dict[int, int]:
+        """How many rows each hour has, the oldest first."""
+        hours = sorted(int(hour) for hour in self._redis.zrange(keys.of("hours"), 0, -1))
+        with self._redis.pipeline(transaction=False) as pipe:
+            for hour in hours:
+                pipe.hlen(keys.of("uses", hour))
+                pipe.hlen(keys.of("refusals", hour))
+            counts = pipe.execute()
+        return {hour: counts[2 * at] + counts[2 * at + 1] for at, hour in enumerate(hours)}
+
+    def _fold(self, hour: int, into: int, key_of: Callable[[UseKey], UseKey], now: float) -> None:
+        """Moves an hour into another one."""
+        there = [keys.of(name, hour) for name in keys.HOURLY]
         with self._redis.pipeline(transaction=True) as pipe:
-            pipe.watch(*keys)  # another process may do the same, or still write to it
-            replies = _ask_hour(pipe, hour)
-            folded = fold(_uses(hour, replies).items(), now, into)
-            lost = folded.lost + sum(each.requests for each in _refusals(hour, replies).values())
-            batch = Batch(uses=folded.uses, lost=lost)
+            pipe.watch(*there)  # another process may do the same, or still write to it
+            told = int(pipe.hget(keys.of("sums"), str(hour)) or 0)
+            replies = keys.ask_hour(pipe, hour)
+            refused = keys.refusals(hour, replies).items()
+            batch = Batch(
+                uses=fold(keys.uses(hour, replies).items(), key_of),
+                refusals=fold(refused, lambda reason: reason._replace(hour=into)),
+            )
             expiries = self._note_hours(batch)
             pipe.multi()
-            pipe.delete(*keys)
-            pipe.zrem(_key("hours"), str(hour))
-            self._add(pipe, batch, expiries, now)
+            pipe.delete(*there)
+            pipe.zrem(keys.of("hours"), str(hour))
+            pipe.hdel(keys.of("sums"), str(hour))
+            self._add(pipe, replace(batch, lost=max(0, told - batch.requests)), expiries, now)
             with suppress(exceptions.WatchError):
                 pipe.execute()
 
@@ -264,9 +297,10 @@ class RedisStore:
             self._refuse(next(known, f"cannot be used ({type(error).__name__})"))
         except OSError:
             self._refuse("cannot be reached: is it running, and does the URL name it?")
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, RecursionError):
             self._refuse(
-                "holds what is no ledger: delete the keys atjwt:*, or use another database"
+                "holds under atjwt:* what is no ledger: use another database, or mend what was"
+                f" changed there; the recorded steps are in {keys.of('steps')}"
             )
 
     def _refuse(self, why: str) -> NoReturn:
@@ -290,51 +324,11 @@ def _client(url: str) -> "redis.Redis":
     return client
 
 
-def _key(name: str, hour: int | None = None) -> str:
-    return f"{_PREFIX}{name}" if hour is None else f"{_PREFIX}{name}:{hour}"
-
-
-def _touch(pipe: _Commands, now: float) -> None:
-    pipe.hsetnx(_key("meta"), "id", token_hex(16))
-    pipe.hsetnx(_key("meta"), "version", _VERSION)
-    pipe.hset(_key("meta"), "updated", now)
-
-
-def _ask_hour(pipe: _Commands, hour: int) -> list[Any]:
-    """Asks for the keys of an hour, in the order of `_HOURLY`."""
-    return [
-        pipe.hgetall(_key(name, hour))
-        if kind == "hash"
-        else pipe.zrange(_key(name, hour), 0, -1, withscores=True)
-        for name, kind in _HOURLY.items()
-    ]
-
-
-def _uses(hour: int, replies: list[Any]) -> dict[UseKey, Use]:
-    counts, (first, last, expires, lifetime) = _texts(replies[0]), map(_scores, replies[3:])
-    return {
-        rows.use_key([hour, *json.loads(field)]): Use(
-            int(count), first[field], last[field], expires[field], lifetime[field]
-        )
-        for field, count in counts.items()
-    }
-
-
-def _refusals(hour: int, replies: list[Any]) -> dict[RefusalKey, Refusals]:
-    last = _scores(replies[2])
-    return {
-        rows.refusal_key([hour, *json.loads(field)]): Refusals(int(count), last[field])
-        for field, count in _texts(replies[1]).items()
-    }
-
-
-def _scores(pairs: Iterable[Any]) -> dict[str, float]:
-    return {_text(member): float(score) for member, score in pairs}
-
-
-def _texts(told: Mapping[Any, Any]) -> dict[str, str]:
-    return {_text(name): _text(value) for name, value in told.items()}
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode() if isinstance(value, bytes) else value  # as a client of one's own has it
+def _touch(pipe: Commands, now: float) -> None:
+    """Says that it was written to; the last two replies are how often, and which ledger it is."""
+    meta = keys.of("meta")
+    pipe.hsetnx(meta, "id", token_hex(16))
+    pipe.hsetnx(meta, "version", keys.VERSION)
+    pipe.hset(meta, "updated", now)
+    pipe.hincrby(meta, "writes", 1)
+    pipe.hget(meta, "id")

@@ -14,63 +14,20 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from secrets import token_hex
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 from atjwt.migration import rows
+from atjwt.migration import sqlite_tables as tables
 from atjwt.migration.account import Account, Batch, Origin, Step
-from atjwt.migration.pruning import KEPT, MOST_HEARTBEATS, MOST_ROWS, excess, fold, hour_of
-from atjwt.migration.store import LedgerError
-
-_APPLICATION_ID: Final = 0x61746A6C  # "atjl"
-_VERSION: Final = 1
-
-_SCHEMA: Final = (
-    "CREATE TABLE meta (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID",
-    """CREATE TABLE uses (
-        hour INTEGER NOT NULL, service TEXT NOT NULL, issuer TEXT NOT NULL, audience TEXT NOT NULL,
-        profile TEXT NOT NULL, permissions INTEGER NOT NULL, kind TEXT NOT NULL,
-        client_id TEXT NOT NULL, requests INTEGER NOT NULL, first REAL NOT NULL, last REAL NOT NULL,
-        expires REAL NOT NULL, lifetime REAL NOT NULL,
-        PRIMARY KEY (hour, service, issuer, audience, profile, permissions, kind, client_id)
-    ) WITHOUT ROWID""",
-    """CREATE TABLE refusals (
-        hour INTEGER NOT NULL, service TEXT NOT NULL, issuer TEXT NOT NULL, audience TEXT NOT NULL,
-        profile TEXT NOT NULL, reason TEXT NOT NULL, requests INTEGER NOT NULL, last REAL NOT NULL,
-        PRIMARY KEY (hour, service, issuer, audience, profile, reason)
-    ) WITHOUT ROWID""",
-    """CREATE TABLE heartbeats (
-        service TEXT NOT NULL, instance TEXT NOT NULL, issuer TEXT NOT NULL, audience TEXT NOT NULL,
-        at REAL NOT NULL, body TEXT NOT NULL, PRIMARY KEY (service, instance, issuer, audience)
-    ) WITHOUT ROWID""",
-    "CREATE INDEX heartbeats_by_age ON heartbeats (at)",
-    "CREATE TABLE steps (body TEXT NOT NULL UNIQUE)",
-)
-
-_ADD_USE: Final = """
-    INSERT INTO uses VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT (hour, service, issuer, audience, profile, permissions, kind, client_id)
-    DO UPDATE SET
-    requests = requests + excluded.requests, first = min(first, excluded.first),
-    last = max(last, excluded.last), expires = max(expires, excluded.expires),
-    lifetime = max(lifetime, excluded.lifetime)"""
-_ADD_REFUSALS: Final = """
-    INSERT INTO refusals VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT (hour, service, issuer, audience, profile, reason) DO UPDATE SET
-    requests = requests + excluded.requests, last = max(last, excluded.last)"""
-_DROP_USE: Final = """
-    DELETE FROM uses WHERE (hour, service, issuer, audience, profile, permissions, kind, client_id)
-    = (?, ?, ?, ?, ?, ?, ?, ?)"""
-_DROP_REFUSALS: Final = """
-    DELETE FROM refusals WHERE (hour, service, issuer, audience, profile, reason)
-    = (?, ?, ?, ?, ?, ?)"""
-_PUT_HEARTBEAT: Final = """
-    INSERT INTO heartbeats VALUES (?, ?, ?, ?, ?, ?)
-    ON CONFLICT (service, instance, issuer, audience) DO UPDATE SET
-    at = excluded.at, body = excluded.body WHERE excluded.at >= at"""
+from atjwt.migration.pruning import MOST_ROWS
+from atjwt.migration.store import LedgerError, NotBegun
+from atjwt.migration.written import Written
 
 _NOT_WRITABLE: Final = "cannot be written to: make it, and its folder, writable for this process"
-_DAMAGED: Final = "is damaged: move it away, and a new one is begun"
+_DAMAGED: Final = (
+    "is damaged: move it away, and a new one is begun, without the steps recorded in this one: if there"
+    " is a backup, put that in its place"
+)
 _SENTENCES: Final = {
     sqlite3.SQLITE_ERROR: _DAMAGED,  # a table is missing
     sqlite3.SQLITE_BUSY: "is locked by another process: end that one, or wait for it",
@@ -91,7 +48,7 @@ class SqliteStore:
     """A store in a file. See `atjwt.migration.store.Store`.
 
     path: of the file; made when it is first written to, its folder is not.
-    clock: seconds since 1970. most_rows: beyond which the oldest hours go.
+    clock: seconds since 1970. most_rows: beyond which the oldest hours fold.
     most_bytes: of the file. patience: seconds to wait for other processes.
     """
 
@@ -110,6 +67,7 @@ class SqliteStore:
         self._most_rows = most_rows
         self._most_bytes = most_bytes
         self._patience = patience
+        self._written = Written(self.name)
 
     @property
     def name(self) -> str:
@@ -120,23 +78,19 @@ class SqliteStore:
         """See `Store`."""
         now = self._clock()
         with self._writing() as connection:
-            connection.executemany(_ADD_USE, [(*key, *use) for key, use in batch.uses.items()])
-            connection.executemany(
-                _ADD_REFUSALS, [(*key, *refusals) for key, refusals in batch.refusals.items()]
-            )
-            connection.executemany(
-                _PUT_HEARTBEAT,
-                [(*beat.key, beat.at, rows.dumped(beat)) for beat in batch.heartbeats],
-            )
-            lost = batch.lost + _prune(connection, now, self._most_rows)
-            connection.execute("UPDATE meta SET value = value + ? WHERE name = 'lost'", (lost,))
-            _touch(connection, now)
+            gone = self._written.lost(*tables.mark(connection))
+            tables.add(connection, batch)
+            tables.prune(connection, now, self._most_rows)
+            tables.lose(connection, now, batch.lost + gone)
+            tables.touch(connection, now)
+            mark = tables.mark(connection)
+        self._written.add(*mark, batch.requests, gone)
 
     def record(self, step: Step) -> None:
         """See `Store`."""
         with self._writing() as connection:
             connection.execute("INSERT OR IGNORE INTO steps VALUES (?)", (rows.dumped(step),))
-            _touch(connection, self._clock())
+            tables.touch(connection, self._clock())
 
     def read(self) -> Account:
         """See `Store`."""
@@ -155,6 +109,7 @@ class SqliteStore:
                 steps=tuple(rows.step(body) for (body,) in steps),
                 origins=(Origin(self.name, str(meta["id"]), float(meta["updated"])),),
                 lost=int(meta["lost"]),
+                lost_at=float(meta.get("lost_at", 0)),
             )
         return Account.merged([whole])  # in order
 
@@ -175,7 +130,7 @@ class SqliteStore:
                 connection.execute(f"PRAGMA max_page_count = {self._most_bytes // size}")
                 connection.execute("BEGIN IMMEDIATE")
                 if self._is_empty(connection):
-                    _create(connection)
+                    tables.create(connection)
                 yield connection
                 connection.execute("COMMIT")
 
@@ -186,7 +141,9 @@ class SqliteStore:
             self._look()
             with closing(self._open_to_read()) as connection:
                 if self._is_empty(connection):
-                    self._refuse("is empty: has a service with this ledger been started?")
+                    raise NotBegun(
+                        f"{self.name} is empty: has a service with this ledger been started?"
+                    )
                 self._check(connection)
                 yield connection
 
@@ -226,7 +183,9 @@ class SqliteStore:
         if self._file.is_dir():
             self._refuse("is a folder: name a file in it")
         if not self._file.exists():
-            self._refuse("is not there: has a service with this ledger been started, on this host?")
+            raise NotBegun(
+                f"{self.name} is not there: has a service with this ledger been started, on this host?"
+            )
 
     def _is_empty(self, connection: sqlite3.Connection) -> bool:
         found: tuple[int] = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -235,11 +194,11 @@ class SqliteStore:
     def _check(self, connection: sqlite3.Connection) -> None:
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if application != _APPLICATION_ID:
+        if application != tables.APPLICATION_ID:
             self._refuse("is a database of something else: name another file")
-        if version > _VERSION:
+        if version > tables.VERSION:
             self._refuse("was written by a newer version of atjwt: install that one here too")
-        if version < _VERSION:
+        if version < tables.VERSION:
             self._refuse("was written by an older version of atjwt: move it away, and begin anew")
 
     @contextmanager
@@ -252,7 +211,7 @@ class SqliteStore:
             self._refuse(_SENTENCES.get(code, f"cannot be used ({type(error).__name__})"))
         except OSError as error:
             self._refuse(f"cannot be opened: {error.strerror}")
-        except (KeyError, TypeError, ValueError):  # of what was read
+        except (KeyError, TypeError, ValueError, RecursionError):  # of what was read
             self._refuse(_DAMAGED)
 
     def _refuse(self, why: str) -> NoReturn:
@@ -271,52 +230,3 @@ def _become_wal(connection: sqlite3.Connection, patience: float) -> None:
             time.sleep(0.01)
         else:
             return
-
-
-def _create(connection: sqlite3.Connection) -> None:
-    for statement in _SCHEMA:
-        connection.execute(statement)
-    meta = {"id": token_hex(16), "updated": 0.0, "lost": 0}
-    connection.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
-    connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-    connection.execute(f"PRAGMA user_version = {_VERSION}")
-
-
-def _touch(connection: sqlite3.Connection, now: float) -> None:
-    connection.execute("UPDATE meta SET value = max(value, ?) WHERE name = 'updated'", (now,))
-
-
-def _prune(connection: sqlite3.Connection, now: float, most: int) -> int:
-    """Lets go what is old or too much. Returns how many requests are lost by it."""
-    oldest = hour_of(now - KEPT)
-    old = connection.execute("SELECT * FROM uses WHERE hour < ?", (oldest,)).fetchall()
-    _let_go(connection, old, now, oldest)  # of no use any more, so not lost
-    connection.execute("DELETE FROM refusals WHERE hour < ?", (oldest,))
-    connection.execute("DELETE FROM heartbeats WHERE at < ?", (oldest,))
-    connection.execute(
-        "DELETE FROM heartbeats WHERE at <= (SELECT at FROM heartbeats ORDER BY at DESC LIMIT 1"
-        " OFFSET ?)",
-        (MOST_HEARTBEATS,),
-    )
-    lost = 0
-    (uses,) = connection.execute("SELECT count(*) FROM uses").fetchone()
-    if uses > most:
-        going = connection.execute(
-            "SELECT * FROM uses ORDER BY hour LIMIT ?", (excess(uses, most),)
-        ).fetchall()
-        lost += _let_go(connection, going, now, going[-1][0])
-    (refusals,) = connection.execute("SELECT count(*) FROM refusals").fetchone()
-    if refusals > most:
-        going = connection.execute(
-            "SELECT * FROM refusals ORDER BY hour LIMIT ?", (excess(refusals, most),)
-        ).fetchall()
-        connection.executemany(_DROP_REFUSALS, [row[:6] for row in going])
-        lost += sum(row[6] for row in going)
-    return lost
-
-
-def _let_go(connection: sqlite3.Connection, going: list[Any], now: float, hour: int) -> int:
-    connection.executemany(_DROP_USE, [row[:8] for row in going])
-    folded = fold([(rows.use_key(row[:8]), rows.use(row[8:])) for row in going], now, hour)
-    connection.executemany(_ADD_USE, [(*key, *use) for key, use in folded.uses.items()])
-    return folded.lost

@@ -12,6 +12,10 @@ class LedgerError(Exception):
     """A ledger cannot be read or written. The text says why, and what to do."""
 
 
+class NotBegun(LedgerError):
+    """Nobody has written to it yet."""
+
+
 class Store(Protocol):
     """Keeps what several processes count. What has returned is kept; all raise LedgerError."""
 

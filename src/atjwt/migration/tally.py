@@ -8,6 +8,7 @@ A counter is kept until no token that it counted can be alive: a remembered toke
 """
 
 import itertools
+import math
 import sysconfig
 from collections.abc import Callable, Iterator
 from threading import Lock
@@ -16,12 +17,11 @@ from typing import Final
 from atjwt.core.principal import Principal
 from atjwt.events import Tick
 from atjwt.migration.account import OTHERS, Batch, RefusalKey, Refusals, Use, UseKey
-from atjwt.migration.pruning import hour_of
+from atjwt.migration.pruning import GRACE, hour_of
 
 LONGEST_TEXT: Final = 256
 """Characters of a client id that are kept."""
 
-_GRACE: Final = 3_600.0  # seconds past `exp`, for the leeway and for clocks that differ
 _COUNTERS_PER_CLIENT: Final = 10  # of the clients that are told apart within an hour
 
 
@@ -49,26 +49,30 @@ class _Counter:
     """Requests with tokens that are counted together. Each method is called under the tally's lock.
 
     fresh: how many tokens were verified since it was last taken; first, last: when.
+    until: when the last of its tokens is accepted at the latest.
     """
 
-    __slots__ = ("expires", "first", "fresh", "key", "last", "lifetime", "read", "since", "tick")
+    __slots__ = (
+        *("expires", "first", "fresh", "key", "last", "lifetime", "read", "since", "tick", "until"),
+    )
 
     def __init__(self, key: UseKey, at: float) -> None:
         self.key = key
         self.tick: Callable[[], int] = _count().__next__  # returns how often it was called before
         self.read = 0
         self.since = at
-        self.expires = self.lifetime = 0.0
+        self.expires = self.lifetime = self.until = 0.0
         self.fresh = 0
         self.first = self.last = at
 
-    def note(self, at: float, expires: float, lifetime: float) -> None:
+    def note(self, at: float, expires: float, lifetime: float, until: float) -> None:
         """Counts a token that was verified."""
         self.first = min(self.first, at) if self.fresh else at
         self.last = max(self.last, at) if self.fresh else at
         self.fresh += 1
         self.expires = max(self.expires, expires)
         self.lifetime = max(self.lifetime, lifetime)
+        self.until = max(self.until, until)
         self.tick()
 
     def take(self, now: float) -> Use | None:
@@ -78,7 +82,7 @@ class _Counter:
         self.read = called + 1
         first, last = self.first, self.last
         if requests > self.fresh:  # remembered ones came, at times that nobody noted
-            first, last = self.since, max(self.since, now)
+            first, last = self.since, max(self.since, min(now, self.until))
             if self.fresh:
                 first, last = min(first, self.first), max(last, self.last)
         self.since, self.fresh = now, 0
@@ -103,8 +107,13 @@ class Tally:
         self._refusals: dict[RefusalKey, Refusals] = {}
         self._lock = Lock()
 
-    def accepted(self, audience: str, principal: Principal, at: float) -> Tick:
-        """Counts a token that was verified. Returns what counts it when it comes again."""
+    def accepted(
+        self, audience: str, principal: Principal, at: float, leeway: float = math.inf
+    ) -> Tick:
+        """Counts a token that was verified. Returns what counts it when it comes again.
+
+        leeway: seconds past its `exp` for which it is accepted.
+        """
         client_id = (principal.client_id or "")[:LONGEST_TEXT]
         key = UseKey(
             0, self._service, principal.issuer, audience, str(principal.profile),
@@ -118,7 +127,7 @@ class Tally:
                 counter = self._new(key, at)
             elif counter.fresh and hour_of(counter.first) != hour_of(at):
                 self._take(counter, at)
-            counter.note(at, expires, lifetime)
+            counter.note(at, expires, lifetime, expires + leeway if expires else math.inf)
             return counter.tick
 
     def refused(self, key: RefusalKey, at: float) -> None:
@@ -134,7 +143,7 @@ class Tally:
         for counter in counters:
             with self._lock:  # each for itself, so that no request waits for all of them
                 took = self._take(counter, now)
-                if not took and counter.expires + _GRACE < now:
+                if not took and counter.expires + GRACE < now:
                     self._counters.pop(counter.key, None)
         with self._lock:
             batch = Batch(uses=self._uses, refusals=self._refusals)

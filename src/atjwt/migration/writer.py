@@ -7,7 +7,6 @@ that moment would be locked in the child for ever.
 """
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from threading import Condition, Lock, Thread
 from typing import Final, TypeAlias
@@ -52,6 +51,8 @@ class Writer:
         self._turn = Condition(Lock())  # for the four that follow
         self._thread: Thread | None = None
         self._asked = self._done = 0
+        self.has_fallen = False
+        """Whether the thread has ended where it should not have; `begin` starts another."""
         self._begun: Heartbeats = {}  # not written yet
         self._pending = Batch()
         self._alive: Heartbeats = {}  # and not said to have stopped
@@ -64,6 +65,7 @@ class Writer:
             self._begun |= self._heartbeats(self._clock())
             if self._thread is None and self._interval:
                 self._thread = Thread(target=self._run, name="atjwt-ledger", daemon=True)
+                self.has_fallen = False
                 try:
                     self._thread.start()
                 except RuntimeError:  # the interpreter ends; it writes then
@@ -95,6 +97,17 @@ class Writer:
             self._writing.release()
 
     def _run(self) -> None:
+        try:
+            self._write_now_and_then()
+        except BaseException:  # such as a store that exits
+            with self._turn:
+                self._thread = None
+                self.has_fallen = True
+                self._done = self._asked
+                self._turn.notify_all()
+            raise
+
+    def _write_now_and_then(self) -> None:
         while True:
             with self._turn:
                 asked = self._asked
@@ -111,8 +124,12 @@ class Writer:
                 self._turn.wait_for(lambda: self._asked > self._done, pause)
 
     def _write_quietly(self) -> None:
-        with suppress(LedgerError):
+        try:
             self.write()
+        except LedgerError:  # told
+            pass
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is tried again
+            self._tell(f"{self._store.name}: {type(error).__name__}")
 
     def _write(self, now: float) -> None:
         counted = self._tally.take(now)
