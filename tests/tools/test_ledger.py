@@ -524,9 +524,13 @@ def test_a_thread_that_has_fallen(
     server.verify_sync(issuer.token())
     eventually(lambda: len(store.batches) > before)
     assert not ledger.writer.has_fallen
-    assert fallen == [_Ending]
-    ledger.close()
+    falling.set()
+    eventually(lambda: ledger.writer.has_fallen)
+    falling.clear()
+    ledger.close()  # by itself
+    assert fallen == [_Ending] * 2
     assert sum(use.requests for use in store.read().uses.values()) == 2
+    assert all(beat.stopped for beat in store.read().heartbeats)
 
 
 def test_whatever_goes_wrong_the_thread_goes_on(

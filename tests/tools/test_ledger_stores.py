@@ -112,6 +112,18 @@ def test_any_client_id(opened: Opened, client_id: str) -> None:
     assert told == {use_key(client_id): used(4), use_key(client_id + "-"): used(6)}
 
 
+def test_a_step_does_not_make_it_fresh(opened: Opened) -> None:
+    """When it was last written to is when a service did so."""
+    if isinstance(store := opened(), LinesStore | Memory):
+        pytest.skip("has no steps, or no time")
+    store.record(step())
+    (origin,) = opened().read().origins
+    assert origin.updated == 0
+    opened().write(batch())
+    (origin,) = opened().read().origins
+    assert origin.updated == NOW
+
+
 def test_nothing_is_made_before_it_is_used(tmp_path: Path) -> None:
     """Naming a ledger touches no disk and no network."""
     for url in (

@@ -170,7 +170,8 @@ class Origin(NamedTuple):
     """A ledger that was read.
 
     name: what a message calls it, without a password. id: differs between any two ledgers, and not
-    between copies of one. updated: when it was last written to, seconds since 1970; 0 if never.
+    between copies of one. updated: when a service last wrote to it, seconds since 1970; 0 if never; a
+    step is nobody's word that it can be reached.
     """
 
     name: str

@@ -120,7 +120,7 @@ class RedisStore:
             self._check(())
             with self._redis.pipeline(transaction=True) as pipe:
                 pipe.rpush(keys.of("steps"), rows.dumped(step))
-                _touch(pipe, self._clock())
+                _touch(pipe)
                 pipe.execute()
 
     def read(self) -> Account:
@@ -210,7 +210,8 @@ class RedisStore:
         if batch.lost:
             pipe.hincrby(keys.of("meta"), "lost", batch.lost)
             pipe.hset(keys.of("meta"), "lost_at", now)
-        _touch(pipe, now)
+        pipe.hset(keys.of("meta"), "updated", now)
+        _touch(pipe)
 
     def _read_all(self, *, transaction: bool) -> keys.Found:
         """In a transaction, at one moment."""
@@ -324,11 +325,10 @@ def _client(url: str) -> "redis.Redis":
     return client
 
 
-def _touch(pipe: Commands, now: float) -> None:
+def _touch(pipe: Commands) -> None:
     """Says that it was written to; the last two replies are how often, and which ledger it is."""
     meta = keys.of("meta")
     pipe.hsetnx(meta, "id", token_hex(16))
     pipe.hsetnx(meta, "version", keys.VERSION)
-    pipe.hset(meta, "updated", now)
     pipe.hincrby(meta, "writes", 1)
     pipe.hget(meta, "id")

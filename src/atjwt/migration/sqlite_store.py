@@ -90,7 +90,6 @@ class SqliteStore:
         """See `Store`."""
         with self._writing() as connection:
             connection.execute("INSERT OR IGNORE INTO steps VALUES (?)", (rows.dumped(step),))
-            tables.touch(connection, self._clock())
 
     def read(self) -> Account:
         """See `Store`."""

@@ -87,7 +87,7 @@ def create(connection: sqlite3.Connection) -> None:
 
 
 def mark(connection: sqlite3.Connection) -> tuple[str, float]:
-    """Which ledger it is, and when it was last written to."""
+    """Which ledger it is, and when a service last wrote to it."""
     meta = dict(connection.execute("SELECT name, value FROM meta"))
     return rows.text(meta["id"]), rows.number(meta["updated"])
 
@@ -110,7 +110,7 @@ def lose(connection: sqlite3.Connection, now: float, requests: int) -> None:
 
 
 def touch(connection: sqlite3.Connection, now: float) -> None:
-    """Says that it was written to."""
+    """Says when a service has written to it."""
     connection.execute("UPDATE meta SET value = max(value, ?) WHERE name = 'updated'", (now,))
 
 
