@@ -160,6 +160,29 @@ def test_one_that_was_emptied(client: Any, caplog: pytest.LogCaptureFixture) -> 
     assert caplog.text.count("was replaced while in use") == 1
 
 
+def test_another_thread_that_writes_in_between(
+    client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Makes the ledger newer, not another one."""
+    store = store_of(client)
+    store.write(batch(1))
+    check = store._check
+    later: list[Any] = []
+
+    def checking(hours: Any) -> Any:
+        found = check(hours)
+        if not later:
+            later.append(found)
+            store.write(batch(1))
+        return found
+
+    monkeypatch.setattr(store, "_check", checking)
+    store.write(batch(1))
+    store.write(batch(1))
+    assert store.read().lost == 4 * 4
+    assert store.read().uses[use_key()].requests == 4
+
+
 def test_meta_that_was_evicted(client: Any) -> None:
     """Is not told as a ledger that nobody has begun, nor as one to delete."""
     store_of(client).write(batch())

@@ -101,10 +101,9 @@ class RedisStore:
 
     def write(self, batch: Batch) -> None:
         """See `Store`."""
-        now = self._clock()
+        now, known = self._clock(), self._written.known()
         with self._telling():
-            found = self._check(keys.sums(batch))
-            gone = self._written.lost(*found)
+            gone = known.lost(*self._check(keys.sums(batch)))
             expiries = self._note_hours(batch)
             with self._redis.pipeline(transaction=True) as pipe:
                 self._add(pipe, replace(batch, lost=batch.lost + gone), expiries, now)

@@ -76,9 +76,9 @@ class SqliteStore:
 
     def write(self, batch: Batch) -> None:
         """See `Store`."""
-        now = self._clock()
+        now, known = self._clock(), self._written.known()
         with self._writing() as connection:
-            gone = self._written.lost(*tables.mark(connection))
+            gone = known.lost(*tables.mark(connection))
             tables.add(connection, batch)
             tables.prune(connection, now, self._most_rows)
             tables.lose(connection, now, batch.lost + gone)
