@@ -349,7 +349,10 @@ def test_the_setting_to_change_and_who_has_it(desk: Desk) -> None:
     wide, narrow = beat(now), beat(now, "b:2", profiles=("rfc9068",))
     desk.ledger.write(Batch(heartbeats=(wide,)))
     who = "Have it not yet (1): orders (a:1)\n"
-    again = "Then give this command again.\n"
+    again = (
+        "From that deployment on, undo needs both profiles deployed first.\n"
+        "Then give this command again.\n"
+    )
     assert desk("enforce") == (0, HEAD + MAY + who + again, "")
     desk.ledger.write(Batch(heartbeats=(narrow,)))
     have = "Have it (1): orders (b:2)\n"

@@ -62,8 +62,8 @@ expired              old
   app                user    rfc9068  yes               295       295  2026-09-21 14:05:00  \
 2026-09-22 14:15:00
 
-  old tokens (access_token_authz, from before it was set to rfc9068_profile_authz): alive until
-  2026-09-21 18:15:00 at the latest, of 1 client
+  old tokens (access_token_authz, from before it was set to rfc9068_profile_authz): those seen so
+  far are alive until 2026-09-21 18:15:00, of 1 client; drain tells when all are gone for certain
 
 Refused
   REASON        REQUESTS  LAST SEEN            PROFILE  WHAT TO DO

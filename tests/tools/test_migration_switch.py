@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -38,6 +39,7 @@ from tools.migrating import (
     Trap,
     beat,
     step,
+    use,
 )
 
 DOWN = Answer(503, {}, b"")
@@ -688,7 +690,7 @@ def test_an_external_change_is_waited_for() -> None:
     assert outcome.switched is not None
     assert outcome.switched.external
     assert outcome.switched.at == START + 10
-    assert world.told == ["still access_token; waiting for rfc9068_profile"] * 2
+    assert world.told == ["still access_token; waiting for rfc9068_profile"]
     assert outcome.changed == ("scopes",)
 
 
@@ -712,17 +714,59 @@ def test_waiting_outlives_trouble_but_not_a_refusal() -> None:
 
 
 def test_waiting_ends_when_something_else_was_set() -> None:
-    """It stays begun, and the same again settles it."""
+    """It stays begun, and what is to be typed then settles it."""
     world = World()
     world.tenant.meanwhile = {3: {"token_dialect": "rfc9068_profile_authz"}}
-    with pytest.raises(InTheWay, match="was set to rfc9068_profile_authz, and not to"):
+    with pytest.raises(InTheWay) as ended:
         world.switch(external=True)
+    assert str(ended.value) == (
+        "the API was set to rfc9068_profile_authz (with the permissions claim) instead of "
+        "rfc9068_profile. Accept that: `switch --to rfc9068_profile_authz --external`; or have "
+        "rfc9068_profile set, and give this again"
+    )
     world.report()
     assert world.switch("rfc9068_profile_authz").switched is None  # they meant that one
     assert world.steps[1:] == [
         ("failed", "access_token", "rfc9068_profile"),
         ("switched", "access_token", "rfc9068_profile_authz"),
     ]
+
+
+def test_waiting_for_others_is_told_once_a_minute() -> None:
+    """And not at each look."""
+    world = World()
+    world.tenant.meanwhile = {2 + 40: {"token_dialect": "rfc9068_profile"}}
+    world.switch(external=True)
+    assert world.clock() == START + 40 * 5
+    assert len(world.told) == 4
+
+
+def _calls(world: World) -> None:
+    uses = use(START - 9, permissions=True, kind="user", client_id="web")
+    world.ledger.write(Batch(uses=uses))
+
+
+@pytest.mark.parametrize(
+    ("prepare", "warns"),
+    [
+        (_calls, True),
+        (lambda world: world.ledger.record(step(after="access_token_authz")), True),
+        (lambda world: world.ledger.record(step("begun", after="rfc9068_profile_authz")), True),
+        (lambda world: world.ledger.record(step()), False),
+        (lambda _: None, False),
+    ],
+    ids=["counted", "switched", "begun", "meant", "unknown"],
+)
+def test_permissions_that_others_took_away_are_told(
+    prepare: Callable[[World], object],
+    warns: bool,  # noqa: FBT001 - what is told
+) -> None:
+    """Where the profile is set as wanted already, and the claim was there before."""
+    world = World("rfc9068_profile")
+    prepare(world)
+    notes = world.propose("rfc9068").notes
+    warning = "If that is not meant: `switch --to rfc9068_profile_authz`"
+    assert any(warning in note for note in notes) is warns
 
 
 def test_a_wait_that_was_stopped_is_gone_on_with() -> None:

@@ -54,7 +54,10 @@ def _show_setting(found: "Enforcement", profile: str, say: Saying) -> None:
         say(f"Have it ({len(found.narrowed)}): {named(found.narrowed, 20)}")
     if found.wide:
         say(f"Have it not yet ({len(found.wide)}): {named(found.wide, 20)}")
-    say("Then give this command again.")
+    say(
+        "From that deployment on, undo needs both profiles deployed first.",
+        "Then give this command again.",
+    )
 
 
 def enforce_facts(found: "Enforcement") -> dict[str, object]:

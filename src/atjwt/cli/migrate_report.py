@@ -150,8 +150,10 @@ def _old(api: "Api", last: "Step", now: float) -> Iterator[str]:
         yield from prose(f"{what}: none is alive, by what is in the ledger")
         return
     alive = len({one.client_id for one in api.clients if one.old and one.expires > now})
-    until = f"until {_when(api.old_until)} at the latest"
-    yield from prose(f"{what}: alive {until}, of {_counted(alive, 'client')}")
+    yield from prose(
+        f"{what}: those seen so far are alive until {_when(api.old_until)}, of "
+        f"{_counted(alive, 'client')}; drain tells when all are gone for certain"
+    )
 
 
 # --- The rest -------------------------------------------------------------------------------------

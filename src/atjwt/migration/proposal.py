@@ -17,7 +17,7 @@ from urllib.parse import quote
 from atjwt.errors import ConfigurationError
 from atjwt.migration.account import Account, Step
 from atjwt.migration.dialects import DIALECTS, Dialect, dialect_named, target
-from atjwt.migration.instances import heartbeats_of, hindrances, remarks
+from atjwt.migration.instances import heartbeats_of, hindrances, names_of, remarks
 from atjwt.migration.management import ManagementApi, Settings
 from atjwt.migration.moment import is_doubtful
 from atjwt.migration.setting import lifetime_of
@@ -297,8 +297,31 @@ def _notes(found: _Found, wanted: Dialect) -> list[str]:
             f"the API was switched to {last.after} at {when(last.at)}, and is set to "
             f"{found.dialect.name} now: somebody has changed it since, which is recorded too"
         )
+    if found.dialect is wanted and _has_lost_permissions(found):
+        kept = target(wanted._replace(permissions=True), wanted.profile.name).name
+        notes.append(
+            "tokens had a permissions claim before, and new ones have none: a policy that asks for one "
+            f"does not hold. If that is not meant: `switch --to {kept}`"
+        )
     if found.dialect.permissions and not wanted.permissions:
         notes.append(
             "new tokens will have no permissions claim, and no policy that asks for one holds"
         )
     return notes
+
+
+def _has_lost_permissions(found: _Found) -> bool:
+    """Whether others took the `permissions` claim away, by what is known of before."""
+    stands = found.standing
+    if found.dialect.permissions:
+        return False
+    if stands.pending is not None:
+        return DIALECTS[stands.pending.after].permissions
+    if stands.last is not None:
+        return DIALECTS[stands.last.after].permissions
+    names = names_of(found.account, found.api)
+    return any(
+        key.permissions
+        for key in found.account.uses
+        if key.issuer == found.api.issuer and key.audience in names
+    )

@@ -177,7 +177,8 @@ def api_of(account: Account, audience: str | None, issuer: str | None = None) ->
     known = {Api(step.issuer, step.audience): None for step in account.steps}
     if not known:
         raise InTheWay(
-            "no switch is recorded in this ledger: give the ledger that has it, or begin"
+            "no switch is recorded in this ledger: give the one that has it by --ledger, or begin with "
+            "`report` and `plan`; if it was lost, record it again: `switch --at`"
         )
     found = [
         api

@@ -6,12 +6,14 @@ If the ledger cannot keep that it is begun, nothing is changed. If the change is
 failed. If nobody knows whether it was made, it stays pending, and the same asked for again settles it.
 """
 
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
 from atjwt.migration.account import Account, Step, StepName
+from atjwt.migration.dialects import Dialect
 from atjwt.migration.management import ManagementApi, ManagementError, Settings
 from atjwt.migration.moment import Moment, in_force, latest_moment, moment
 from atjwt.migration.proposal import (
@@ -33,6 +35,7 @@ _PAUSES: Final = (
 )  # seconds before a change that does not show is looked for again
 _SKEW: Final = 5.0  # seconds by which the clock may be wrong before it is told
 _POLL: Final = 5.0  # seconds between two looks while others are to make the change
+_QUIET: Final = 12  # looks after which the same is told again: a minute
 
 Tell = Callable[[str], object]
 """Is told, in a sentence, what is happening."""
@@ -217,24 +220,40 @@ def _patch(
 def _wait(
     proposal: Proposal, management: ManagementApi, tell: Tell, sleep: Callable[[float], object]
 ) -> None:
-    """Until others have made the change. The Management API may be away for a while."""
-    while True:
+    """Until others have made the change. The Management API may be away for a while.
+
+    What stays as it is, is told once a minute.
+    """
+    told = ""
+    for look in itertools.count():
         try:
             dialect = dialect_of(management.get(proposal.key))
         except ManagementError as error:
             if error.status is not None and error.status < 500 and error.status != 429:
                 raise
-            tell(f"the Management API cannot be asked for now ({error})")
+            sentence = f"the Management API cannot be asked for now ({error})"
         else:
             if dialect is proposal.after:
                 return
             if dialect is not proposal.before:
-                raise InTheWay(
-                    f"the API was set to {dialect.name}, and not to {proposal.after.name}: it stays "
-                    "begun; asked for again, that is settled"
-                )
-            tell(f"still {dialect.name}; waiting for {proposal.after.name}")
+                raise InTheWay(_instead(proposal, dialect))
+            sentence = f"still {dialect.name}; waiting for {proposal.after.name}"
+        if sentence != told or look % _QUIET == 0:
+            tell(sentence)
+        told = sentence
         sleep(_POLL)
+
+
+def _instead(proposal: Proposal, dialect: Dialect) -> str:
+    """What is said where others have set another dialect than the wanted one."""
+    wanted = proposal.after
+    claim = ""
+    if dialect.permissions is not wanted.permissions:
+        claim = f" ({'with' if dialect.permissions else 'without'} the permissions claim)"
+    return (
+        f"the API was set to {dialect.name}{claim} instead of {wanted.name}. Accept that: "
+        f"`switch --to {dialect.name} --external`; or have {wanted.name} set, and give this again"
+    )
 
 
 def _read_back(
