@@ -66,7 +66,7 @@ What changes in tokens
   claim azp          the client id               absent
   claim client_id    absent                      the client id
   claim jti          absent                      the token's own id
-  claim gty          the grant, of some          absent
+  claim gty          in some, the grant          absent
   claim permissions  all that the caller may do  absent
 
 Search your code for, and write instead

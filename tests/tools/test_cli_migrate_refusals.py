@@ -90,6 +90,15 @@ def test_a_refusal_is_json_too(which: str, desk: Desk) -> None:
     assert error
 
 
+@pytest.mark.parametrize("command", ["drain", "enforce"])
+def test_a_ledger_without_a_switch_is_told_with_the_ways_out(command: str, desk: Desk) -> None:
+    """Another ledger, the beginning, or, if it was lost, to record it again."""
+    assert desk(command)[2] == (
+        f"atjwt migrate {command}: no switch is recorded in this ledger: give the one that has it by "
+        "--ledger, or begin with `report` and `plan`; if it was lost, record it again: `switch --at`\n"
+    )
+
+
 def test_without_json_stdout_stays_empty(desk: Desk) -> None:
     """As before."""
     assert desk("drain")[1] == ""

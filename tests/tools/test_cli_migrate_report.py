@@ -51,7 +51,7 @@ ALIVE UNTIL
   auth0    no           client         5   0.4%         5  2026-09-21 13:01:00  2026-09-21 13:05:00  \
 expired
 
-  rfc9068, tenths of each hour (# all, . no request)  .............0........9#
+  share of rfc9068 each hour, in tenths (# all, . no request)  .............0........9#
 
   CLIENT             KIND    PROFILE  PERMISSIONS  REQUESTS  LAST 2 H  LAST SEEN            \
 ALIVE UNTIL          OLD
@@ -225,7 +225,7 @@ def test_long_tables_are_cut_and_hours_put_together(capsys: pytest.CaptureFixtur
     assert "  c19 " in out
     assert "  c20 " not in out
     assert "\n  and 3 more, which --json has\n" in out
-    assert f"  rfc9068, tenths of each 3 hours (# all, . no request)  {'.' * 66}0\n" in out
+    assert f"  share of rfc9068 each 3 hours, in tenths (# all, . no request)  {'.' * 66}0\n" in out
 
 
 def test_on_a_terminal_tables_are_cut_to_its_width(

@@ -146,7 +146,10 @@ def test_whoever_says_anything_else_changes_nothing(desk: Desk, words: str) -> N
     """Not the API that is meant, perhaps; exit code 1."""
     desk.types(words)
     code, out, _ = desk("switch", API, "--to", "rfc9068")
-    assert (code, out) == (1, PROPOSED + QUESTION + "Nothing was changed.\n")
+    assert (code, out) == (
+        1,
+        PROPOSED + QUESTION + "Nothing was changed: that is not the API's identifier.\n",
+    )
     assert desk.ledger.names() == []
 
 
@@ -361,7 +364,7 @@ def test_a_second_person_is_told_that_somebody_has_begun(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--to", "rfc9086"], "there is no token dialect of that name"),
+        (["--to", "rfc9086"], "there is no such profile or token dialect"),
         (["--to", "rfc9068", "--from", "access_token"], "--from goes with --at"),
         (["--to", "rfc9068", "--lifetime", "5"], "--lifetime goes with --at"),
         (["--to", "rfc9068", "--at", "now"], "--at: give --from too"),

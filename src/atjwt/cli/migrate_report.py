@@ -125,7 +125,7 @@ def _shares(hours: Sequence["Hour"]) -> Iterator[str]:
         new = sum(one.get("rfc9068", 0) for one in some)
         shares.append(new / total if total else None)
     unit = "hour" if each == 1 else f"{each} hours"
-    yield f"  rfc9068, tenths of each {unit} (# all, . no request)  {tenths(shares)}"
+    yield f"  share of rfc9068 each {unit}, in tenths (# all, . no request)  {tenths(shares)}"
 
 
 def _clients(clients: Sequence["Client"], now: float) -> Iterator[str]:

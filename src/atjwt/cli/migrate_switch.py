@@ -189,7 +189,7 @@ def _switch(arguments: argparse.Namespace, ledger: "Store") -> int:
         say("Nothing was changed: --dry-run.")
         return 0
     if proposal.action == "change" and not (arguments.yes or _agreed(proposal, say)):
-        say("Nothing was changed.")
+        say("Nothing was changed: that is not the API's identifier.")
         if arguments.json:
             print(json.dumps({"error": "nothing was changed: the identifier was not typed"}))
         return 1

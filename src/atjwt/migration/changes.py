@@ -86,7 +86,7 @@ _MEMBERS: Final = (
     _Member(
         "claim",
         "gty",
-        {AUTH0: "the grant, of some", RFC9068: ABSENT},
+        {AUTH0: "in some, the grant", RFC9068: ABSENT},
         ('gty == "client-credentials"', 'claims["gty"]', '.get("gty")', ".gty"),
         {
             RFC9068: 'principal.kind == "client"; in guards is_kind("client")',

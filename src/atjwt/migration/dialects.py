@@ -59,8 +59,11 @@ def target(before: Dialect, wanted: str) -> Dialect:
     wanted: a dialect, taken as it is; or a profile, `auth0` or `rfc9068`, which keeps the
         `permissions` claim as it is set. Raises ConfigurationError: it is neither.
     """
-    if wanted not in PROFILES:
-        return dialect_named(wanted)
+    if wanted not in PROFILES and wanted not in DIALECTS:
+        there = ", ".join((*PROFILES, *DIALECTS))
+        raise ConfigurationError([f"there is no such profile or token dialect; there are {there}"])
+    if wanted in DIALECTS:
+        return DIALECTS[wanted]
     return next(
         dialect
         for dialect in DIALECTS.values()

@@ -199,7 +199,9 @@ class ManagementApi:
             except Exception as error:  # noqa: BLE001 - an HTTP client has many of its own
                 if last or not reads:
                     raise ManagementError(
-                        f"{method}: no answer ({type(error).__name__})", is_unknown=not reads
+                        f"{method}: no answer from {host_of(url)} ({type(error).__name__}): is"
+                        " AUTH0_DOMAIN right, and may this host get there?",
+                        is_unknown=not reads,
                     ) from None
             else:
                 if answer.status == 429 and not last:
