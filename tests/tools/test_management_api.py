@@ -127,6 +127,16 @@ def test_a_token_that_is_refused_is_had_anew_once(issuer: LocalIssuer) -> None:
     assert len(given.sent) == 1
 
 
+def test_a_host_that_does_not_answer_is_named() -> None:
+    """And nothing of what the network's error says."""
+    with pytest.raises(ManagementError) as caught:
+        by_token(Wire(None, *[ConnectionError("s3cret")] * 5)).get(API)
+    assert str(caught.value) == (
+        "GET: no answer from tenant.eu.auth0.com (ConnectionError): is AUTH0_DOMAIN right, and may "
+        "this host get there?"
+    )
+
+
 @pytest.mark.parametrize("trouble", [Answer(503, {}, b""), ConnectionError("reset")])
 def test_a_read_is_asked_again_and_a_change_is_not(trouble: Answer | Exception) -> None:
     """Nobody knows whether a change was made; that is said, and the caller reads it back."""

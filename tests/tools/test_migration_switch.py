@@ -741,8 +741,17 @@ def test_waiting_for_others_is_told_once_a_minute() -> None:
     assert len(world.told) == 4
 
 
-def _calls(world: World) -> None:
-    uses = use(START - 9, permissions=True, kind="user", client_id="web")
+def test_news_while_waiting_are_told_at_once() -> None:
+    """What becomes of the Management API, there and back, within the same minute."""
+    world = World()
+    world.tenant.answers = [THROUGH, THROUGH, THROUGH, *[DOWN] * 5]  # one look asks five times
+    world.tenant.meanwhile = {10: {"token_dialect": "rfc9068_profile"}}
+    world.switch(external=True)
+    assert [sentence.partition(" ")[0] for sentence in world.told] == ["still", "the", "still"]
+
+
+def _calls(world: World, *, permissions: bool = True) -> None:
+    uses = use(START - 9, permissions=permissions, kind="user", client_id="web")
     world.ledger.write(Batch(uses=uses))
 
 
@@ -750,12 +759,13 @@ def _calls(world: World) -> None:
     ("prepare", "warns"),
     [
         (_calls, True),
+        (lambda world: _calls(world, permissions=False), False),
         (lambda world: world.ledger.record(step(after="access_token_authz")), True),
         (lambda world: world.ledger.record(step("begun", after="rfc9068_profile_authz")), True),
         (lambda world: world.ledger.record(step()), False),
         (lambda _: None, False),
     ],
-    ids=["counted", "switched", "begun", "meant", "unknown"],
+    ids=["counted", "counted without", "switched", "begun", "meant", "unknown"],
 )
 def test_permissions_that_others_took_away_are_told(
     prepare: Callable[[World], object],

@@ -143,11 +143,11 @@ def _issuer(arguments: argparse.Namespace, account: "Account") -> str:
     """The issuer that was named, or else the only one of which the ledger knows."""
     from atjwt.errors import ConfigurationError
     from atjwt.migration.sums import about
-    from atjwt.migration.witnesses import names_of
+    from atjwt.migration.witnesses import every_name_of
 
     if arguments.issuer:
         return str(arguments.issuer[0])
-    whole = about(account, names_of(account, arguments.api))
+    whole = about(account, every_name_of(account, arguments.api))
     known = {beat.issuer for beat in whole.heartbeats} | {key.issuer for key in whole.uses}
     if len(known) != 1:
         several = (

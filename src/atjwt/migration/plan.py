@@ -25,8 +25,8 @@ from atjwt.migration.witnesses import (
     Instance,
     LedgerState,
     doubts,
+    every_name_of,
     ledgers,
-    names_of,
 )
 
 
@@ -112,7 +112,7 @@ def plan(
     after = target(api.dialect, to)
     wanted = _counts(expected or {})
     told = tuple(dict.fromkeys([api.issuer, *issuers]))
-    whole = about(account, names_of(account, api.identifier))
+    whole = about(account, every_name_of(account, api.identifier))
     uses = {key: use for key, use in whole.uses.items() if key.issuer in told}
     fleet = Fleet.of(account, whole, told, wanted, now)
     found: list[Finding] = []

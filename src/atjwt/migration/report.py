@@ -27,9 +27,9 @@ from atjwt.migration.witnesses import (
     Instance,
     LedgerState,
     doubts,
+    every_name_of,
     instances,
     ledgers,
-    names_of,
 )
 
 
@@ -149,7 +149,7 @@ def report(account: Account, *, now: float, api: str | None = None, hours: int =
     """
     if not 1 <= hours <= _KEPT:
         raise ConfigurationError([f"hours: give a whole number from 1 to {_KEPT:,}"])
-    whole = account if api is None else about(account, names_of(account, api))
+    whole = account if api is None else about(account, every_name_of(account, api))
     if _audiences(account) and not _audiences(whole):
         known = ", ".join(sorted(_audiences(account)))
         raise ConfigurationError([f"the ledger has nothing of that API; it knows {known}"])
@@ -188,7 +188,7 @@ def _step(account: Account, audience: str, issuer: str) -> Step | None:
     """
     known = {key.issuer for key in account.uses if key.audience == audience}
     strange = {step.issuer for step in account.steps} - known
-    return last_step(account.steps, names_of(account, audience), {issuer, *strange})
+    return last_step(account.steps, every_name_of(account, audience), {issuer, *strange})
 
 
 def _api(

@@ -71,7 +71,7 @@ def _state(beat: Heartbeat, now: float) -> State:
     return "live" if is_live(beat, now) else "silent"
 
 
-def names_of(account: Account, api: str) -> frozenset[str]:
+def every_name_of(account: Account, api: str) -> frozenset[str]:
     """All names of an API, as its services list them: they count under the first, and steps are about
     its identifier.
     """
