@@ -38,8 +38,8 @@ options:
                    AUTH0_CLIENT_SECRET, or AUTH0_MANAGEMENT_TOKEN; without them, nobody looks
                    whether the setting has stayed
   --ledger URL     sqlite:///FILE, redis://HOST/0 or lines:FILE; may be repeated, then they are
-                   merged and the first keeps what is done (default: the environment variable
-                   ATJWT_LEDGER)
+                   merged, and the first but lines keeps what is done (default: the environment
+                   variable ATJWT_LEDGER)
   --json           print JSON instead of text
 """
 
@@ -67,8 +67,8 @@ options:
                       AUTH0_CLIENT_SECRET, or AUTH0_MANAGEMENT_TOKEN; without them, nobody looks
                       whether the setting has stayed
   --ledger URL        sqlite:///FILE, redis://HOST/0 or lines:FILE; may be repeated, then they are
-                      merged and the first keeps what is done (default: the environment variable
-                      ATJWT_LEDGER)
+                      merged, and the first but lines keeps what is done (default: the environment
+                      variable ATJWT_LEDGER)
   --json              print JSON instead of text
 """
 

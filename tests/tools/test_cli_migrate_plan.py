@@ -45,8 +45,8 @@ options:
   --from DIALECT      what is set now
   --lifetime SECONDS  the longest that a token may live
   --ledger URL        sqlite:///FILE, redis://HOST/0 or lines:FILE; may be repeated, then they are
-                      merged and the first keeps what is done (default: the environment variable
-                      ATJWT_LEDGER)
+                      merged, and the first but lines keeps what is done (default: the environment
+                      variable ATJWT_LEDGER)
   --json              print JSON instead of text
 """
 

@@ -31,8 +31,8 @@ options:
   --api IDENTIFIER  of one API only (default: of all)
   --hours N         count the last N clock hours (default: 24)
   --ledger URL      sqlite:///FILE, redis://HOST/0 or lines:FILE; may be repeated, then they are
-                    merged and the first keeps what is done (default: the environment variable
-                    ATJWT_LEDGER)
+                    merged, and the first but lines keeps what is done (default: the environment
+                    variable ATJWT_LEDGER)
   --json            print JSON instead of text
 """
 

@@ -85,8 +85,8 @@ TERMS_HELP = """\
                        with AUTH0_CLIENT_SECRET, or AUTH0_MANAGEMENT_TOKEN; on a terminal, what is
                        missing is asked for
   --ledger URL         sqlite:///FILE, redis://HOST/0 or lines:FILE; may be repeated, then they
-                       are merged and the first keeps what is done (default: the environment
-                       variable ATJWT_LEDGER)
+                       are merged, and the first but lines keeps what is done (default: the
+                       environment variable ATJWT_LEDGER)
   --json               print JSON instead of text
 """
 
@@ -239,10 +239,12 @@ def test_what_is_set_already_needs_no_yes(desk: Desk) -> None:
 
 def test_undo_leads_back_and_gives_up(desk: Desk) -> None:
     """What was recorded first is told."""
-    desk("switch", API, "--to", "rfc9068", "--yes")
+    _, out, _ = desk("switch", API, "--to", "rfc9068", "--yes")
+    assert f"migrate undo {API}\n" in out, "the way back"
     code, out, _ = desk("undo", API, "--yes")
     assert (code, desk.tenant.dialect) == (0, "access_token")
     assert "Switched: rfc9068_profile -> access_token, read back at " in out
+    assert f"migrate switch {API} --to rfc9068_profile\n" in out, "and back from there"
     desk.ledger.record(step("begun", at=START + 99))
     code, out, _ = desk("undo", API)
     assert code == 0

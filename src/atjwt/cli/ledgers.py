@@ -63,8 +63,8 @@ def ledgers_of(arguments: argparse.Namespace) -> Ledgers:
     return Ledgers(urls)
 
 
-def command(arguments: argparse.Namespace, step: str, api: str) -> str:
-    """The command for another step of the same API, with what was named."""
+def command(arguments: argparse.Namespace, step: str, api: str, *words: str) -> str:
+    """The command for another step of the same API, with what was named. words: further arguments."""
     named = (("--issuer", arguments.issuer), ("--domain", arguments.domain))
-    words = [word for name, value in named if value is not None for word in (name, value)]
-    return step_command(arguments, step, api, *words)
+    same = [word for name, value in named if value is not None for word in (name, value)]
+    return step_command(arguments, step, api, *words, *same)

@@ -30,8 +30,8 @@ def add_ledger(parser: argparse.ArgumentParser) -> None:
         "--ledger",
         action="append",
         metavar="URL",
-        help="sqlite:///FILE, redis://HOST/0 or lines:FILE; may be repeated, then they are merged and "
-        "the first keeps what is done (default: the environment variable ATJWT_LEDGER)",
+        help="sqlite:///FILE, redis://HOST/0 or lines:FILE; may be repeated, then they are merged, and "
+        "the first but lines keeps what is done (default: the environment variable ATJWT_LEDGER)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
 

@@ -67,10 +67,11 @@ def show_ways(
     if moment is not None:
         until = when(moment.at)
         say(f"Old tokens live until {until} at the latest, as far as is known by now.")
+    back = ("switch", "--to", step.before) if step.undo else ("undo",)
     say(
         "",
         f"  next  {command(arguments, 'drain', step.audience)}",
-        f"  back  {command(arguments, 'undo', step.audience)}",
+        f"  back  {command(arguments, back[0], step.audience, *back[1:])}",
     )
 
 
